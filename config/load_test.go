@@ -211,7 +211,7 @@ func TestFileFlagWinsOverVariable(t *testing.T) {
 	if err := os.WriteFile(other, []byte("drain: {rate: 7}"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	cfg, origins := mustLoad(t, "drain: {rate: 8}", nil, "-c", other)
+	cfg, origins := mustLoad(t, "drain: {rate: 8}", nil, "--config", other)
 	if cfg.Drain.Rate != 7 || origins.Of("drain.rate").Name != other {
 		t.Errorf("drain.rate is %d from %v", cfg.Drain.Rate, origins.Of("drain.rate"))
 	}
