@@ -67,7 +67,7 @@ type Limits struct {
 	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most WebSocket and TLS handshakes under way at once."`
 	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time for a device's TLS and WebSocket handshake."`
 	HeaderSize       Size          `koanf:"header-size" range:"512B 1MiB" doc:"Largest handshake request, headers included."`
-	ConnectSize      Size          `koanf:"connect-size" range:"64B 1MiB" doc:"Largest CONNECT packet."`
+	ConnectSize      Size          `koanf:"connect-size" range:"64B 64KiB" doc:"Largest CONNECT packet."`
 	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
 	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`
 	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`

@@ -32,7 +32,7 @@ func Default() *Config {
 			WriteTimeout:     20 * time.Second,
 		},
 		Downlink: Downlink{FrameSize: 64 * KiB},
-		Drain:    Drain{Rate: 100, Timeout: 30 * time.Second},
+		Drain:    Drain{Rate: 500, Timeout: 30 * time.Second},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},
 		Log:      Log{Level: "info", Format: "auto"},
 	}

@@ -1,8 +1,3 @@
-//go:build testscript
-
-// The tag goes away, and main_test.go with it, once go.mod and go.sum carry golang.org/x/tools, which testscript needs:
-// go get github.com/rogpeppe/go-internal/testscript@v1.16.0
-
 package main
 
 import (
