@@ -94,9 +94,10 @@ func BenchmarkParseConnect(b *testing.B) {
 		{"5", "\x10\x2e\x00\x04MQTT\x05\xc2\x00\x3c\x05\x11\x00\x00\x0e\x10\x00\x0bdevice-1234\x00\x04user\x00\x09passwordx"},
 	} {
 		b.Run(bb.name, func(b *testing.B) {
+			pkt := []byte(bb.pkt)
 			b.ReportAllocs()
 			for b.Loop() {
-				if _, err := mqttio.ParseConnect([]byte(bb.pkt)); err != nil {
+				if _, err := mqttio.ParseConnect(pkt); err != nil {
 					b.Fatal(err)
 				}
 			}

@@ -22,7 +22,7 @@ func TestParseConnect31(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Version != mqttio.V31 || c.Level != 3 || c.Bridge || !c.Clean || c.KeepAlive != 60 || string(c.ClientID) != "dev" {
+	if c.Version != mqttio.V31 || c.Level != 3 || c.Bridge || !c.CleanStart || c.KeepAlive != 60 || string(c.ClientID) != "dev" {
 		t.Errorf("%+v", c)
 	}
 	if !c.Will || c.WillQoS != 1 || c.WillRetain || string(c.WillTopic) != "w/t" || string(c.WillPayload) != "gone" {
@@ -39,13 +39,13 @@ func TestParseConnect311(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Version != mqttio.V311 || c.Level != 0x84 || !c.Bridge || c.Clean || c.KeepAlive != 0 || !c.WillRetain || c.WillQoS != 0 {
+	if c.Version != mqttio.V311 || c.Level != 0x84 || !c.Bridge || c.CleanStart || c.KeepAlive != 0 || !c.WillRetain || c.WillQoS != 0 {
 		t.Errorf("%+v", c)
 	}
 	if c.ReceiveMaximum != 65535 || c.Properties != nil || !c.RequestProblemInfo {
 		t.Errorf("properties of a 3.1.1 CONNECT: %+v", c)
 	}
-	if c, err = mqttio.ParseConnect(packet(t, 0x10, "0004'MQTT' 04 00 000A 0000")); err != nil || len(c.ClientID) != 0 || c.Clean {
+	if c, err = mqttio.ParseConnect(packet(t, 0x10, "0004'MQTT' 04 00 000A 0000")); err != nil || len(c.ClientID) != 0 || c.CleanStart {
 		t.Errorf("zero-length client identifier is the broker's to answer: %+v, %v", c, err)
 	}
 }

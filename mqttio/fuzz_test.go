@@ -152,7 +152,7 @@ func rebuild(c mqttio.Connect, pkt []byte) []byte {
 	}
 	put([]byte(name))
 	flags := pkt[c.At.Flags]
-	if c.Clean != (flags>>1&1 == 1) || c.Will != (flags>>2&1 == 1) || c.WillQoS != flags>>3&3 || c.WillRetain != (flags>>5&1 == 1) ||
+	if c.CleanStart != (flags>>1&1 == 1) || c.Will != (flags>>2&1 == 1) || c.WillQoS != flags>>3&3 || c.WillRetain != (flags>>5&1 == 1) ||
 		c.HasPassword && flags>>6&1 == 0 || c.HasUsername && flags>>7 == 0 || c.Bridge != (c.Level >= 0x80) {
 		return nil
 	}

@@ -58,7 +58,7 @@ func same3(t *testing.T, h mqttio.Header, in []byte, v mqttio.Version, theirs pa
 	switch p := theirs.(type) {
 	case *paho3.ConnectPacket:
 		c, _ := mqttio.ParseConnect(in)
-		ours = fmt.Sprintf("%d %q %v %d %v %q %q %d %v %v %q %v %q", c.Level, c.ClientID, c.Clean, c.KeepAlive, c.Will, c.WillTopic, c.WillPayload,
+		ours = fmt.Sprintf("%d %q %v %d %v %q %q %d %v %v %q %v %q", c.Level, c.ClientID, c.CleanStart, c.KeepAlive, c.Will, c.WillTopic, c.WillPayload,
 			c.WillQoS, c.WillRetain, c.HasUsername, c.Username, c.HasPassword, c.Password)
 		want = fmt.Sprintf("%d %q %v %d %v %q %q %d %v %v %q %v %q", p.ProtocolVersion, p.ClientIdentifier, p.CleanSession, p.Keepalive, p.WillFlag,
 			p.WillTopic, p.WillMessage, p.WillQos, p.WillRetain, p.UsernameFlag, p.Username, p.PasswordFlag, p.Password)

@@ -55,7 +55,7 @@ func same5(t *testing.T, h mqttio.Header, in []byte, theirs paho.Packet) {
 	switch p := theirs.(type) {
 	case *paho.Connect:
 		c, _ := mqttio.ParseConnect(in)
-		ours = fmt.Sprintf("%q %v %d %v %q %q %d %v %v %q %v %q", c.ClientID, c.Clean, c.KeepAlive, c.Will, c.WillTopic, c.WillPayload,
+		ours = fmt.Sprintf("%q %v %d %v %q %q %d %v %v %q %v %q", c.ClientID, c.CleanStart, c.KeepAlive, c.Will, c.WillTopic, c.WillPayload,
 			c.WillQoS, c.WillRetain, c.HasUsername, c.Username, c.HasPassword, c.Password)
 		want = fmt.Sprintf("%q %v %d %v %q %q %d %v %v %q %v %q", p.ClientID, p.CleanStart, p.KeepAlive, p.WillFlag, p.WillTopic, p.WillMessage,
 			p.WillQOS, p.WillRetain, p.UsernameFlag, p.Username, p.PasswordFlag, p.Password)
