@@ -162,10 +162,7 @@ func (r *connectReader) readProtocol() error {
 
 func (r *connectReader) readFlags() error {
 	r.At.Flags, r.At.KeepAlive = r.at, r.at+1
-	if len(r.pkt)-r.at < 3 {
-		return errPacketLength
-	}
-	f := r.pkt[r.at]
+	f := r.pkt[r.at] // the three bytes are there: CheckHeader wants 12, and the longer name and the level take 9
 	r.KeepAlive = binary.BigEndian.Uint16(r.pkt[r.at+1:])
 	r.at += 3
 	r.flags = f
