@@ -52,12 +52,9 @@ func TestReasonIsCutBetweenCharacters(t *testing.T) {
 	}
 }
 
-func TestErrorText(t *testing.T) {
-	_, err := mqttio.ParseConnect(b(t, "100D 0004'MQTT' 04 02 000A 0001 FF"))
-	if want := "string is not well-formed UTF-8 [MQTT-1.5.4-1; in 3.1.1 MQTT-1.5.3-1]"; err == nil || err.Error() != want {
-		t.Errorf("%v, want %s", err, want)
-	}
-	if want := "first packet is not CONNECT [MQTT-3.1.0-1]"; mqttio.ErrNotConnect.Error() != want {
-		t.Errorf("%v, want %s", mqttio.ErrNotConnect, want)
+func TestReasonOfExactlyTheLimit(t *testing.T) {
+	got := mqttio.AppendConnack(nil, mqttio.V5, 0x88, strings.Repeat("x", 256))
+	if c, err := mqttio.ParseConnack(got, mqttio.V5); err != nil || len(c.ReasonString) != 256 {
+		t.Errorf("%d bytes, %v", len(c.ReasonString), err)
 	}
 }
