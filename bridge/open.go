@@ -79,6 +79,9 @@ func connectReason(err error) *Reason {
 // dial connects to a broker, once there is a place among those that are doing so.
 func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.enter(stageDial, 0)
+	if s.ending() { // CONNECT came with the handshake of a device that cannot be taken
+		return false
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.b.limits.DialTimeout)
 	defer cancel()
 	s.dialing(cancel)
