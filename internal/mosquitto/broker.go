@@ -95,12 +95,6 @@ func (b *Broker) Kill() {
 	b.end(syscall.SIGKILL)
 }
 
-// Pause stops the broker from doing anything while its connections stay open, until Resume.
-func (b *Broker) Pause() { b.signal(syscall.SIGSTOP) }
-
-// Resume ends a Pause.
-func (b *Broker) Resume() { b.signal(syscall.SIGCONT) }
-
 func (b *Broker) start(t testing.TB) {
 	t.Helper()
 	starts := b.Log.Count(running...)
@@ -146,16 +140,6 @@ func (b *Broker) await(t testing.TB, n int, parts ...string) {
 func wait(cmd *exec.Cmd, exited chan<- struct{}) {
 	_ = cmd.Wait() // how it ended is in its log
 	close(exited)
-}
-
-func (b *Broker) signal(s os.Signal) {
-	b.t.Helper()
-	if b.cmd == nil {
-		b.t.Fatal("the broker does not run")
-	}
-	if err := b.cmd.Process.Signal(s); err != nil {
-		b.t.Fatalf("signal Mosquitto: %v", err)
-	}
 }
 
 func (b *Broker) end(s os.Signal) {
