@@ -32,6 +32,8 @@ type Broker struct {
 	Unix string
 	// Authority signed the broker's certificate; nil without TLS.
 	Authority *certs.Authority
+	// Leaf is the broker's certificate, signed by Authority.
+	Leaf certs.Pair
 	// Log is what the broker says, over all its starts.
 	Log *Log
 

@@ -51,8 +51,8 @@ func (b *Broker) config(t testing.TB, o Options) string {
 	}
 	if o.TLS || o.WSS {
 		b.Authority = certs.New(t)
-		pair := b.Authority.Server(t, b.host)
-		secure := []string{"cafile " + b.Authority.File, "certfile " + pair.CertFile, "keyfile " + pair.KeyFile}
+		b.Leaf = b.Authority.Server(t, b.host)
+		secure := []string{"cafile " + b.Authority.File, "certfile " + b.Leaf.CertFile, "keyfile " + b.Leaf.KeyFile}
 		if o.TLS {
 			lines = append(append(lines, listener(b.TLS)), secure...)
 			lines = append(lines, fmt.Sprintf("require_certificate %t", o.ClientCert))

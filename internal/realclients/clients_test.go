@@ -1,0 +1,112 @@
+package realclients
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"sync"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"mqtt-ws-bridge/internal/install"
+)
+
+var (
+	update = flag.Bool("update", false, "write the table of docs/devices.md from what ran")
+	direct = flag.Bool("direct", false, "connect to Mosquitto's own WebSocket listener instead of the bridge")
+)
+
+func TestMain(m *testing.M) {
+	if name := os.Getenv(driverVariable); name != "" {
+		if err := drive(name, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// TestClients is every library with every version and transport, through every scenario, and the table that says so.
+func TestClients(t *testing.T) {
+	// The driver's browser and programs would be served by a proxy that the environment names.
+	for _, name := range []string{"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} {
+		t.Setenv(name, "")
+	}
+	open := ThroughBridge
+	if *direct {
+		open = Direct
+	}
+	target := open(t)
+	ran := &ran{}
+	t.Cleanup(func() { ran.finish(t, target) })
+	for _, r := range rows(target) {
+		t.Run(r.slug(), func(t *testing.T) {
+			t.Parallel()
+			r.start = r.library.prepare(t, target)
+			passed := true
+			for _, scenario := range Scenarios {
+				passed = t.Run(scenario.Name, func(t *testing.T) { scenario.run(newScene(t, r)) }) && passed
+			}
+			if passed {
+				ran.add(r.name(), r.libraryVersion(t))
+			}
+		})
+	}
+}
+
+// rows are all combinations that are tried, in the order of the table.
+func rows(target Target) []row {
+	var all []row
+	for _, library := range Libraries {
+		for _, version := range library.Versions {
+			for _, secure := range []bool{false, true} {
+				all = append(all, row{library: library, version: version, secure: secure, target: target})
+			}
+		}
+	}
+	return all
+}
+
+func (r row) transport() string {
+	if r.secure {
+		return "wss"
+	}
+	return "ws"
+}
+
+func (r row) slug() string {
+	return fmt.Sprintf("%s-%s-%s", r.library.Slug, map[int]string{mqtt311: "v3", mqtt5: "v5"}[r.version], r.transport())
+}
+
+// libraryVersion is what the driver calls its library, and the version of the Debian package where it is one.
+func (r row) libraryVersion(t *testing.T) string {
+	d := r.start(t)
+	var version string
+	select {
+	case e := <-d.hello:
+		version = e.Library
+	case <-timeout():
+		t.Fatal("the driver says no hello")
+	}
+	for _, name := range r.library.packages {
+		version += fmt.Sprintf(" (Debian %s %s)", name, install.Version(name))
+	}
+	return version
+}
+
+// ran collects the rows that passed, with the versions they ran with.
+type ran struct {
+	mu       sync.Mutex
+	versions map[string]string // guarded by mu
+}
+
+func (r *ran) add(row, version string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.versions == nil {
+		r.versions = map[string]string{}
+	}
+	r.versions[row] = version
+}
