@@ -4,6 +4,8 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"strings"
 	"sync"
 	"testing"
 
@@ -18,6 +20,11 @@ var (
 )
 
 func TestMain(m *testing.M) {
+	// Everything here is on this machine. Unset, not emptied: Paho C takes an empty http_proxy for a proxy without a name.
+	for _, name := range []string{"http_proxy", "https_proxy", "all_proxy"} {
+		_ = os.Unsetenv(name)
+		_ = os.Unsetenv(strings.ToUpper(name))
+	}
 	if name := os.Getenv(driverVariable); name != "" {
 		if err := drive(name, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err)
@@ -30,10 +37,6 @@ func TestMain(m *testing.M) {
 
 // TestClients is every library with every version and transport, through every scenario, and the table that says so.
 func TestClients(t *testing.T) {
-	// The driver's browser and programs would be served by a proxy that the environment names.
-	for _, name := range []string{"http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} {
-		t.Setenv(name, "")
-	}
 	open := ThroughBridge
 	if *direct {
 		open = Direct
@@ -89,6 +92,13 @@ func (r row) libraryVersion(t *testing.T) string {
 		version = e.Library
 	case <-timeout():
 		t.Fatal("the driver says no hello")
+	}
+	if module := r.library.module; module != "" {
+		out, err := exec.Command("go", "list", "-m", module).Output()
+		if err != nil {
+			t.Fatalf("ask for the version of %s: %v", module, err)
+		}
+		version = strings.TrimSpace(string(out))
 	}
 	for _, name := range r.library.packages {
 		version += fmt.Sprintf(" (Debian %s %s)", name, install.Version(name))

@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 	"sync"
 	"time"
 )
@@ -27,24 +26,21 @@ type goClient interface {
 	disconnect() error
 }
 
-// goLibraries are the Go libraries, by name, each with its module.
-var goLibraries = map[string]struct {
-	module string
-	open   func(received func(Message)) goClient
-}{
-	"autopaho":         {"github.com/eclipse/paho.golang", newAutopaho},
-	"paho.mqtt.golang": {"github.com/eclipse/paho.mqtt.golang", newPaho311},
+// goLibraries open a client of each Go library, by name.
+var goLibraries = map[string]func(received func(Message)) goClient{
+	"autopaho":         newAutopaho,
+	"paho.mqtt.golang": newPaho311,
 }
 
 // drive is the main function of a Go driver: it carries out the commands of in until in ends.
 func drive(name string, in io.Reader, out io.Writer) error {
-	library, ok := goLibraries[name]
+	open, ok := goLibraries[name]
 	if !ok {
 		return fmt.Errorf("no Go library %q", name)
 	}
 	w := &eventWriter{w: out}
-	w.write(Event{Event: "hello", Library: moduleVersion(library.module)})
-	client := library.open(func(m Message) {
+	w.write(Event{Event: "hello", Library: name})
+	client := open(func(m Message) {
 		w.write(Event{
 			Event: "message", Topic: m.Topic, Payload: hex.EncodeToString(m.Payload), QoS: m.QoS, Retain: m.Retain,
 		})
@@ -120,19 +116,6 @@ func trust(file string) (*tls.Config, error) {
 		return nil, fmt.Errorf("no certificate in %s", file)
 	}
 	return &tls.Config{RootCAs: pool}, nil
-}
-
-// moduleVersion is the module and its version in this binary.
-func moduleVersion(module string) string {
-	info, ok := debug.ReadBuildInfo()
-	if ok {
-		for _, dep := range info.Deps {
-			if dep.Path == module {
-				return module + " " + dep.Version
-			}
-		}
-	}
-	return module
 }
 
 // driverTimeout ends a library's call before the test loses patience, so that its own error is heard.

@@ -23,14 +23,18 @@ type Library struct {
 
 	// prepare brings what the library needs, once per row, and returns what starts a device.
 	prepare func(t testing.TB, target Target) (start func(t testing.TB) *Device)
+	// module is the Go module whose version says more than the driver can: a test binary does not know its modules.
+	module string
 	// packages are the Debian packages whose versions say more than the library's own.
 	packages []string
 }
 
 // Libraries are all that the bridge is tried with.
 var Libraries = []Library{
-	{Name: "Paho Go (autopaho)", Slug: "autopaho", Versions: []int{mqtt5}, prepare: goLibrary("autopaho")},
-	{Name: "Paho Go (paho.mqtt.golang)", Slug: "paho.mqtt.golang", Versions: []int{mqtt311}, prepare: goLibrary("paho.mqtt.golang")},
+	{Name: "Paho Go (autopaho)", Slug: "autopaho", Versions: []int{mqtt5}, prepare: goLibrary("autopaho"),
+		module: "github.com/eclipse/paho.golang"},
+	{Name: "Paho Go (paho.mqtt.golang)", Slug: "paho.mqtt.golang", Versions: []int{mqtt311},
+		prepare: goLibrary("paho.mqtt.golang"), module: "github.com/eclipse/paho.mqtt.golang"},
 	{Name: "MQTT.js on Node", Slug: "mqttjs-node", Versions: []int{mqtt311, mqtt5}, prepare: node},
 	{Name: "MQTT.js in Chromium", Slug: "mqttjs-chromium", Versions: []int{mqtt311, mqtt5}, prepare: chromium},
 	{Name: "Paho Python", Slug: "paho-python", Versions: []int{mqtt311, mqtt5}, prepare: python,

@@ -21,7 +21,7 @@ type Command struct {
 
 	// subscribe, unsubscribe, publish
 	Topic   string `json:"topic,omitempty"`
-	Payload string `json:"payload,omitempty"`
+	Payload string `json:"payload"`
 	QoS     int    `json:"qos"`
 	Retain  bool   `json:"retain"`
 }
