@@ -36,6 +36,7 @@ func chromium(t testing.TB, target Target) func(testing.TB) *Device {
 	serveFile("/device.html", "testdata/mqttjs/device.html")
 	serveFile("/device.js", "testdata/mqttjs/device.js")
 	serveFile("/mqtt.min.js", filepath.Join(modules, "node_modules/mqtt/dist/mqtt.min.js"))
+	serveFile("/package.json", filepath.Join(modules, "node_modules/mqtt/package.json"))
 	mux.HandleFunc("GET /hub", b.serveHub)
 	mux.HandleFunc("POST /gone", b.serveGone)
 	mux.HandleFunc("GET /command", b.serveCommand)

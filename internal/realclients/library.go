@@ -23,6 +23,8 @@ type Library struct {
 
 	// prepare brings what the library needs, once per row, and returns what starts a device.
 	prepare func(t testing.TB, target Target) (start func(t testing.TB) *Device)
+	// mute is the version of MQTT with which the library does not tell whether the broker had a session.
+	mute int
 	// module is the Go module whose version says more than the driver can: a test binary does not know its modules.
 	module string
 	// packages are the Debian packages whose versions say more than the library's own.
@@ -36,10 +38,11 @@ var Libraries = []Library{
 	{Name: "Paho Go (paho.mqtt.golang)", Slug: "paho.mqtt.golang", Versions: []int{mqtt311},
 		prepare: goLibrary("paho.mqtt.golang"), module: "github.com/eclipse/paho.mqtt.golang"},
 	{Name: "MQTT.js on Node", Slug: "mqttjs-node", Versions: []int{mqtt311, mqtt5}, prepare: node},
-	{Name: "MQTT.js in Chromium", Slug: "mqttjs-chromium", Versions: []int{mqtt311, mqtt5}, prepare: chromium},
+	{Name: "MQTT.js in Chromium", Slug: "mqttjs-chromium", Versions: []int{mqtt311, mqtt5}, prepare: chromium,
+		packages: []string{"chromium"}},
 	{Name: "Paho Python", Slug: "paho-python", Versions: []int{mqtt311, mqtt5}, prepare: python,
 		packages: []string{"python3-paho-mqtt"}},
-	{Name: "Paho C", Slug: "paho-c", Versions: []int{mqtt311, mqtt5}, prepare: pahoC,
+	{Name: "Paho C", Slug: "paho-c", Versions: []int{mqtt311, mqtt5}, prepare: pahoC, mute: mqtt5,
 		packages: []string{"libpaho-mqtt-dev"}},
 }
 

@@ -248,8 +248,9 @@ func resume(s *scene) {
 		queued = append(queued, m)
 	}
 	d, present = s.device(hello)
-	if !present {
-		s.Error("the broker kept no session")
+	s.logged(1, "Sending CONNACK to "+s.id+" (1, 0)")
+	if !present && s.library.mute != s.version {
+		s.Error("the library says that there was no session")
 	}
 	for _, m := range queued {
 		s.same("the device", d.Next(), m)
