@@ -1,0 +1,161 @@
+package bridge
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// Device is the end that a device is on: a connection whose Read gives the bytes of its packets.
+type Device interface {
+	net.Conn
+	// WriteFrames sends consecutive runs of buf as one frame each: the first starts at mqttio.Headroom, each ends where ends
+	// says. The bytes of buf are scratch afterwards, as are those before the first run.
+	WriteFrames(buf []byte, ends []int) error
+	// WriteProgress changes with every write that begins or ends, and is odd while one is under way.
+	WriteProgress() uint32
+	// Ping sends a ping of the framing below, if nothing is being written.
+	Ping() error
+	// CloseWith says goodbye with a close code and text, waits for the device to close, and closes.
+	CloseWith(code int, text string, wait time.Duration) error
+}
+
+// Broker is an open connection to a broker.
+type Broker struct {
+	net.Conn
+	// Name says which broker it is, for logs.
+	Name string
+}
+
+// Upstream knows the brokers.
+type Upstream interface {
+	// Ready reports whether a broker would answer now. It is asked for every handshake and must not wait.
+	Ready() bool
+	// Dial connects to a broker for a device. The caller owns the connection.
+	Dial(ctx context.Context, connect *mqttio.Connect) (Broker, error)
+	// Outcome tells what became of a connection from Dial: whether the broker answered CONNECT.
+	Outcome(name string, answered bool)
+}
+
+// Limits bound what sessions may cost. All must be above zero unless said otherwise.
+type Limits struct {
+	Sessions       int           // at a time
+	Dials          int           // connections to brokers being made at a time
+	ConnectSize    int           // bytes of a CONNECT packet; at most mqttio.MaxWhole
+	ConnectTimeout time.Duration // from the upgrade to a whole CONNECT
+	DialTimeout    time.Duration // from CONNECT to a connection, waiting for a place among the Dials included
+	ConnackTimeout time.Duration // from the connection to CONNACK
+	PacketSize     int           // bytes of any other packet
+	WriteTimeout   time.Duration // for which either end may refuse to read
+	KeepAliveGrace time.Duration // added to one and a half times the keep alive; may be 0
+	IdleTimeout    time.Duration // for devices with keep alive 0; 0: none
+	PingInterval   time.Duration // between pings of the framing below MQTT; 0: none
+}
+
+// Options make a [Bridge].
+type Options struct {
+	Upstream Upstream
+	Limits   Limits
+	Metrics  *Metrics
+	Log      *slog.Logger
+}
+
+// Bridge holds the sessions. It is safe for concurrent use.
+type Bridge struct {
+	upstream Upstream
+	limits   Limits
+	metrics  *Metrics
+	log      *slog.Logger
+	start    time.Time
+	dials    chan struct{} // places; the buffer is the limit itself
+
+	draining atomic.Bool
+	lastID   atomic.Uint64
+	count    atomic.Int64 // sessions, as in the map
+
+	mu       sync.Mutex
+	sessions map[*session]struct{}
+	wg       sync.WaitGroup
+
+	stopWatch context.CancelFunc
+}
+
+// New returns a bridge without sessions. Call [Bridge.Close] when it is no longer needed.
+func New(opts Options) *Bridge {
+	ctx, cancel := context.WithCancel(context.Background())
+	b := &Bridge{
+		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
+		dials:    make(chan struct{}, opts.Limits.Dials),
+		sessions: make(map[*session]struct{}), stopWatch: cancel,
+	}
+	b.wg.Go(func() { b.watch(ctx) })
+	return b
+}
+
+// Sessions returns how many there are.
+func (b *Bridge) Sessions() int { return int(b.count.Load()) }
+
+// Admit says whether a session would be taken now: nil, or why not. It costs next to nothing and does not wait.
+func (b *Bridge) Admit() *Reason {
+	switch {
+	case b.draining.Load():
+		return ReasonDraining
+	case b.Sessions() >= b.limits.Sessions:
+		return ReasonFull
+	case len(b.dials) == cap(b.dials):
+		return ReasonDialsFull
+	case !b.upstream.Ready():
+		return ReasonBrokerDown
+	}
+	return nil
+}
+
+// Start begins a session for dev, which it owns from now on, and returns at once. A device that cannot be taken any more is
+// told so and closed.
+func (b *Bridge) Start(dev Device) {
+	s := newSession(b, dev)
+	b.mu.Lock()
+	full := len(b.sessions) >= b.limits.Sessions
+	if !full {
+		b.sessions[s] = struct{}{}
+	}
+	b.count.Store(int64(len(b.sessions)))
+	draining := b.draining.Load()
+	b.wg.Add(1)
+	b.mu.Unlock()
+	switch {
+	case full:
+		s.end(ReasonFull, nil)
+	case draining:
+		s.end(ReasonDraining, nil)
+	}
+	go s.run()
+}
+
+// forget is called by a session as the last thing it does.
+func (b *Bridge) forget(s *session) {
+	b.mu.Lock()
+	delete(b.sessions, s)
+	b.count.Store(int64(len(b.sessions)))
+	b.mu.Unlock()
+	b.wg.Done()
+}
+
+// snapshot returns the sessions of this moment.
+func (b *Bridge) snapshot(into []*session) []*session {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	into = into[:0]
+	for s := range b.sessions {
+		into = append(into, s)
+	}
+	return into
+}
+
+// now is the time since the bridge began, on the monotonic clock.
+func (b *Bridge) now() time.Duration { return time.Since(b.start) }

@@ -1,0 +1,80 @@
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// inspectDown looks at a packet from the broker. It reports whether the pump goes on.
+func (s *session) inspectDown(p *mqttio.Packet) bool {
+	kind := p.Header.Type()
+	if stage(s.stage.Load()) != stageOnline {
+		return s.inspectAnswer(p)
+	}
+	switch kind {
+	case mqttio.TypeConnack:
+		s.end(ReasonBrokerMalformed, errSecondConnack)
+		return false
+	case mqttio.TypeDisconnect: // MQTT 5 only
+		s.flushDown()
+		s.end(ReasonBrokerDisconnect, disconnectError(p, s.connect.version))
+		return false
+	}
+	return true
+}
+
+var (
+	errSecondConnack = errors.New("second CONNACK")
+	errNotConnack    = errors.New("the broker's first packet is neither CONNACK nor AUTH")
+)
+
+// inspectAnswer looks at what the broker says to CONNECT: CONNACK, or AUTH in an MQTT 5 enhanced authentication.
+func (s *session) inspectAnswer(p *mqttio.Packet) bool {
+	switch p.Header.Type() {
+	case mqttio.TypeAuth:
+		return true
+	case mqttio.TypeConnack:
+	default:
+		s.end(ReasonBrokerMalformed, errNotConnack)
+		return false
+	}
+	ack, err := mqttio.ParseConnack(p.Bytes, s.connect.version)
+	if err != nil {
+		s.end(ReasonBrokerMalformed, err)
+		return false
+	}
+	s.b.upstream.Outcome(s.broker.Name, true)
+	if ack.Code != 0 {
+		s.flushDown()
+		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK code 0x%02X", ack.Code))
+		return false
+	}
+	if ack.HasServerKeepAlive {
+		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
+	}
+	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
+	s.enter(stageOnline, 0)
+	return true
+}
+
+// setKeepAlive says how long the device may be silent: one and a half times its keep alive [MQTT-3.1.2-22], and the grace.
+func (s *session) setKeepAlive(seconds uint16) {
+	silence := s.b.limits.IdleTimeout
+	if seconds > 0 {
+		silence = time.Duration(seconds)*time.Second*3/2 + s.b.limits.KeepAliveGrace
+	}
+	s.keepAlive.Store(int64(silence))
+	s.keepAliveSet.Store(seconds > 0)
+}
+
+// disconnectError tells the reason code of a DISCONNECT, for the log.
+func disconnectError(p *mqttio.Packet, v mqttio.Version) error {
+	d, err := mqttio.ParseDisconnect(p.Header, p.Bytes, v)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("DISCONNECT code 0x%02X", d.Code)
+}

@@ -1,0 +1,71 @@
+package bridge
+
+import (
+	"errors"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// closeBrokerWrite ends the direction to the broker. It reads everything the device sent, then the end: a device that sent
+// no DISCONNECT has its will published.
+func (s *session) closeBrokerWrite() {
+	type halfCloser interface{ CloseWrite() error }
+	if h, ok := s.broker.Conn.(halfCloser); ok && h.CloseWrite() == nil {
+		return
+	}
+	s.broker.Close()
+}
+
+// sayGoodbye tells the device why the session ends, in the words that it understands now, and closes its connection.
+func (s *session) sayGoodbye() {
+	s.mu.Lock()
+	s.farewell = true
+	s.mu.Unlock()
+	c := s.cause.Load()
+	if c == nil { // both pumps ended without a cause: that cannot be
+		c = &cause{ReasonInternal, errors.New("session without a cause")}
+		s.cause.Store(c)
+	}
+	if c.reason.Close == 0 {
+		s.dev.Close()
+		return
+	}
+	s.sayPacket(c)
+	_ = s.dev.CloseWith(c.reason.Close, c.reason.String(), goodbyeTime) // the device may have gone meanwhile
+}
+
+// sayPacket sends CONNACK or DISCONNECT, where the device awaits or understands it.
+func (s *session) sayPacket(c *cause) {
+	version := s.connect.version
+	buf := make([]byte, mqttio.Headroom, mqttio.Headroom+128)
+	switch stage(s.stage.Load()) {
+	case stageOnline:
+		if c.reason.Disconnect == 0 || version != mqttio.V5 {
+			return
+		}
+		buf = mqttio.AppendDisconnect(buf, packetCode(c, c.reason.Disconnect), c.reason.String())
+	default:
+		code := c.reason.Connack3
+		if version == mqttio.V5 {
+			code = packetCode(c, c.reason.Connack5)
+		}
+		if code == 0 || version == 0 {
+			return
+		}
+		buf = mqttio.AppendConnack(buf, version, code, c.reason.String())
+	}
+	s.devMu.Lock()
+	defer s.devMu.Unlock()
+	if !s.devPart { // inside a long packet nothing can be said but the close frame
+		_ = s.dev.WriteFrames(buf, []int{len(buf)})
+	}
+}
+
+// packetCode is the code of the packet error that ended the session, which says more than the table, or the table's.
+func packetCode(c *cause, code byte) byte {
+	var e *mqttio.Error
+	if code != 0 && errors.As(c.err, &e) && e.Code != 0 && c.reason != ReasonBrokerMalformed {
+		return e.Code
+	}
+	return code
+}

@@ -1,0 +1,103 @@
+package bridge
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// Metrics are what the bridge counts. Labels come from closed sets: reasons, directions and packet types.
+type Metrics struct {
+	refusals *prometheus.CounterVec
+	ends     *prometheus.CounterVec
+	dials    *prometheus.HistogramVec
+	connects prometheus.Histogram
+
+	// By direction and packet type, looked up once: the pumps add to them for every batch.
+	packets [2][16]prometheus.Counter
+	bytes   [2][16]prometheus.Counter
+}
+
+const namespace = "mqtt_ws_bridge"
+
+// NewMetrics registers the bridge's metrics with reg.
+func NewMetrics(reg prometheus.Registerer) *Metrics {
+	m := &Metrics{
+		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "refusals_total",
+			Help: "Devices that were refused, before the upgrade or in CONNACK, by reason."}, []string{"reason"}),
+		ends: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "session_ends_total",
+			Help: "Sessions that ended after CONNACK, by reason."}, []string{"reason"}),
+		dials: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "dial_seconds",
+			Help: "Time to connect to a broker, by outcome.", Buckets: timeBuckets}, []string{"outcome"}),
+		connects: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "handshake_seconds",
+			Help: "Time from the upgrade to the CONNACK that accepts the device.", Buckets: timeBuckets}),
+	}
+	packets := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "packets_total",
+		Help: "MQTT packets forwarded, by direction and type."}, []string{"direction", "type"})
+	bytes := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "bytes_total",
+		Help: "Bytes of MQTT packets forwarded, by direction and type."}, []string{"direction", "type"})
+	for _, d := range []mqttio.Direction{mqttio.Up, mqttio.Down} {
+		for t := mqttio.TypeConnect; t <= mqttio.TypeAuth; t++ {
+			m.packets[d][t] = packets.WithLabelValues(d.String(), t.String())
+			m.bytes[d][t] = bytes.WithLabelValues(d.String(), t.String())
+		}
+	}
+	for _, outcome := range []string{dialOK, dialFailed} {
+		m.dials.WithLabelValues(outcome)
+	}
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes)
+	return m
+}
+
+var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
+
+const (
+	dialOK     = "ok"
+	dialFailed = "failed"
+)
+
+func (m *Metrics) refused(r *Reason) { m.refusals.WithLabelValues(r.Label).Inc() }
+
+func (m *Metrics) ended(r *Reason) { m.ends.WithLabelValues(r.Label).Inc() }
+
+func (m *Metrics) dialed(d time.Duration, err error) {
+	outcome := dialOK
+	if err != nil {
+		outcome = dialFailed
+	}
+	m.dials.WithLabelValues(outcome).Observe(d.Seconds())
+}
+
+// tally counts the packets of one pump. It adds to the shared counters once per run of equal types, since a batch is
+// mostly one. Owned by the pump.
+type tally struct {
+	packets, bytes *[16]prometheus.Counter
+
+	kind    mqttio.Type
+	n, size int
+
+	total uint64 // packets since the session began
+}
+
+func (t *tally) add(p *mqttio.Packet) {
+	if kind := p.Header.Type(); kind != t.kind {
+		t.flush()
+		t.kind = kind
+	}
+	if p.First {
+		t.n++
+	}
+	t.size += len(p.Bytes)
+}
+
+func (t *tally) flush() {
+	if t.size == 0 {
+		return
+	}
+	t.packets[t.kind].Add(float64(t.n))
+	t.bytes[t.kind].Add(float64(t.size))
+	t.total += uint64(t.n)
+	t.n, t.size = 0, 0
+}

@@ -1,0 +1,144 @@
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// open takes the session from the upgrade to the point where the broker has CONNECT. It reports whether that worked; if
+// not, the session has its cause.
+func (s *session) open() (ok bool) {
+	s.guard(func() {
+		connect, ok1 := s.readConnect()
+		if !ok1 || !s.dial(&connect) {
+			return
+		}
+		ok = s.passConnect()
+	})
+	return ok
+}
+
+// readConnect reads until CONNECT is whole. The packet stays in the stream, as its first run.
+func (s *session) readConnect() (c mqttio.Connect, ok bool) {
+	for {
+		p, err := s.up.stream.Next()
+		switch {
+		case err == mqttio.ErrShort:
+			if !s.fillUp() {
+				return c, false
+			}
+			continue
+		case err != nil:
+			s.end(connectReason(err), err)
+			return c, false
+		}
+		if c, err = mqttio.ParseConnect(p.Bytes); err != nil {
+			s.connect.version = answerVersion(&c)
+			s.end(connectReason(err), err)
+			return c, false
+		}
+		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID)}
+		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
+		s.up.stream.Limit = s.b.limits.PacketSize
+		s.up.tally.add(&p)
+		s.setKeepAlive(c.KeepAlive)
+		return c, true
+	}
+}
+
+// answerVersion is the version to answer a bad CONNECT in. A level from the future is told so as MQTT 5 does, one from the
+// past as 3.1.1 does [MQTT-3.1.2-2]; 0 where no level was read.
+func answerVersion(c *mqttio.Connect) mqttio.Version {
+	switch {
+	case c.Version != 0 || c.Level == 0:
+		return c.Version
+	case c.Level > byte(mqttio.V5):
+		return mqttio.V5
+	}
+	return mqttio.V311
+}
+
+// connectReason says for which reason a first packet is refused.
+func connectReason(err error) *Reason {
+	var e *mqttio.Error
+	switch {
+	case errors.Is(err, mqttio.ErrTooLarge):
+		return ReasonConnectTooLarge
+	case errors.Is(err, mqttio.ErrNotConnect):
+		return ReasonNotConnect
+	case errors.As(err, &e) && e.Code == codeVersion:
+		return ReasonMQTTVersion
+	}
+	return ReasonConnectMalformed
+}
+
+// dial connects to a broker, once there is a place among those that are doing so.
+func (s *session) dial(c *mqttio.Connect) (ok bool) {
+	s.enter(stageDial, 0)
+	ctx, cancel := context.WithTimeout(s.ctx, s.b.limits.DialTimeout)
+	defer cancel()
+	select {
+	case s.b.dials <- struct{}{}:
+		defer func() { <-s.b.dials }()
+	case <-ctx.Done():
+		s.end(ReasonDialsFull, nil)
+		return false
+	}
+	began := s.b.now()
+	broker, err := s.b.upstream.Dial(ctx, c)
+	s.b.metrics.dialed(s.b.now()-began, err)
+	if err != nil {
+		s.end(ReasonBrokerDown, err)
+		return false
+	}
+	s.mu.Lock()
+	s.broker = broker
+	s.mu.Unlock()
+	return !s.ending()
+}
+
+// passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
+func (s *session) passConnect() bool {
+	s.enter(stageConnack, s.b.limits.ConnackTimeout)
+	return s.flushUp()
+}
+
+// fillUp reads once from the device.
+func (s *session) fillUp() bool {
+	n, err := s.up.stream.Fill(s.dev)
+	if n > 0 {
+		s.upBytes.Add(uint64(n))
+	}
+	if err != nil {
+		s.end(deviceReason(err), nonEOF(err))
+		return false
+	}
+	return true
+}
+
+// labeled is an error that has its own row in the table of reasons.
+type labeled interface{ Label() string }
+
+// deviceReason says why reading from the device ended.
+func deviceReason(err error) *Reason {
+	var l labeled
+	switch {
+	case errors.As(err, &l):
+		return ReasonByLabel(l.Label())
+	case errors.Is(err, io.EOF):
+		return ReasonDeviceClosed
+	}
+	return ReasonDeviceLost
+}
+
+// nonEOF is err unless it says nothing.
+func nonEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return fmt.Errorf("read: %w", err)
+}

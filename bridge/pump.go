@@ -1,0 +1,164 @@
+package bridge
+
+import (
+	"errors"
+	"io"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// pump is one direction of a session. Owned by the goroutine that runs it; read by others when that has ended.
+type pump struct {
+	stream mqttio.Stream
+	tally  tally
+}
+
+// pumpUp moves packets from the device to the broker until the session ends.
+func (s *session) pumpUp() {
+	st := &s.up.stream
+	for {
+		p, err := st.Next()
+		switch {
+		case err == nil:
+			s.up.tally.add(&p)
+			if p.First && !s.inspectUp(&p) {
+				return
+			}
+		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
+			if !s.flushUp() || err == mqttio.ErrShort && !s.fillUp() {
+				return
+			}
+		default:
+			s.flushUp() // what came before the bad packet was good
+			s.end(packetReason(err), err)
+			return
+		}
+	}
+}
+
+// inspectUp looks at a packet from the device. It reports whether the pump goes on.
+func (s *session) inspectUp(p *mqttio.Packet) bool {
+	switch p.Header.Type() {
+	case mqttio.TypeConnect:
+		s.dropLast()
+		s.end(ReasonProtocol, errSecondConnect)
+		return false
+	case mqttio.TypeDisconnect:
+		s.flushUp()
+		s.end(ReasonDisconnect, nil)
+		return false
+	}
+	return true
+}
+
+var errSecondConnect = errors.New("second CONNECT [MQTT-3.1.0-2]")
+
+// dropLast sends what came before the packet just found and not the packet itself.
+func (s *session) dropLast() {
+	s.up.stream.DropLast()
+	s.flushUp()
+}
+
+// flushUp writes the run to the broker in one write.
+func (s *session) flushUp() bool {
+	run, ends := s.up.stream.Run()
+	if len(ends) > 0 {
+		s.brokerBusy.Add(1)
+		_, err := s.broker.Write(run[mqttio.Headroom:])
+		s.brokerBusy.Add(1)
+		if err != nil {
+			s.end(ReasonBrokerLost, err)
+			return false
+		}
+		s.up.tally.flush()
+	}
+	s.up.stream.Done()
+	return true
+}
+
+// pumpDown moves packets from the broker to the device. When the session ends it goes on reading, and forgets what it
+// reads, until the broker has closed: see interrupt.
+func (s *session) pumpDown() {
+	st := &s.down.stream
+	for !s.ending() {
+		p, err := st.Next()
+		switch {
+		case err == nil:
+			s.down.tally.add(&p)
+			if p.First && !s.inspectDown(&p) {
+				s.discard()
+				return
+			}
+		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
+			if !s.flushDown() || err == mqttio.ErrShort && !s.fillDown() {
+				s.discard()
+				return
+			}
+		default:
+			s.flushDown()
+			s.end(ReasonBrokerMalformed, err)
+		}
+	}
+	s.discard()
+}
+
+// fillDown reads once from the broker.
+func (s *session) fillDown() bool {
+	n, err := s.down.stream.Fill(s.broker)
+	if n > 0 {
+		s.downBytes.Add(uint64(n))
+	}
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, io.EOF):
+		s.end(ReasonBrokerClosed, nil)
+	default:
+		s.end(ReasonBrokerLost, err)
+	}
+	return false
+}
+
+// flushDown writes the run to the device, one frame for each packet.
+func (s *session) flushDown() bool {
+	run, ends := s.down.stream.Run()
+	if len(ends) > 0 {
+		if err := s.writeDevice(run, ends, s.down.stream.MidPacket()); err != nil {
+			s.end(ReasonDeviceLost, err)
+			return false
+		}
+		s.down.tally.flush()
+	}
+	s.down.stream.Done()
+	return true
+}
+
+// writeDevice writes frames to the device; part says that the last of them does not end a packet.
+func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
+	s.devMu.Lock()
+	defer s.devMu.Unlock()
+	s.devPart = part
+	return s.dev.WriteFrames(buf, ends)
+}
+
+// discard reads what the broker still has to say until it closes or its time is up.
+func (s *session) discard() {
+	var scratch [1 << 10]byte
+	for {
+		if _, err := s.broker.Read(scratch[:]); err != nil {
+			return
+		}
+	}
+}
+
+// packetReason says for which reason a packet of the device ends the session.
+func packetReason(err error) *Reason {
+	var e *mqttio.Error
+	switch {
+	case errors.Is(err, mqttio.ErrTooLarge):
+		return ReasonPacketTooLarge
+	case errors.As(err, &e) && e.Code == codeProtocol:
+		return ReasonProtocol
+	}
+	return ReasonMalformed
+}

@@ -1,0 +1,193 @@
+package bridge
+
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
+
+// A Reason says why a device was refused or why its session ended, to everyone who asks. There is one table of them, below.
+//
+// The device hears it in the language that it understands at that point: the HTTP status before the upgrade, the CONNACK
+// code of its MQTT version before it was accepted by the broker, a DISCONNECT after that if it speaks MQTT 5, and
+// the WebSocket close code at the end. A field that is zero means that nothing is said there.
+type Reason struct {
+	Label      string        // in logs and metrics; stable
+	Text       string        // for people: a clause, the same everywhere
+	Status     int           // HTTP status before the upgrade
+	RetryAfter time.Duration // with that status
+	Connack3   byte          // CONNACK return code of MQTT 3.1 and 3.1.1
+	Connack5   byte          // CONNACK reason code of MQTT 5
+	Disconnect byte          // DISCONNECT reason code of MQTT 5
+	Close      int           // WebSocket close code, RFC 6455 section 7.4.1 and IANA; 0: no close frame, the device has gone
+	Level      slog.Level    // Info: expected. Warn: somebody could act. Error: the bridge is at fault.
+}
+
+// WebSocket close codes.
+const (
+	closeNormal      = 1000
+	closeGoingAway   = 1001
+	closeProtocol    = 1002
+	closeUnsupported = 1003
+	closePolicy      = 1008
+	closeTooBig      = 1009
+	closeInternal    = 1011
+	closeRestart     = 1012
+	closeTryAgain    = 1013
+)
+
+// CONNACK codes of MQTT 3.1 and 3.1.1 (section 3.2.2.3) and reason codes of MQTT 5 (section 2.4).
+const (
+	connack3Version     = 0x01
+	connack3Unavailable = 0x03
+
+	codeUnspecified  = 0x80
+	codeMalformed    = 0x81
+	codeProtocol     = 0x82
+	codeVersion      = 0x84
+	codeUnavailable  = 0x88
+	codeBusy         = 0x89
+	codeShuttingDown = 0x8B
+	codeKeepAlive    = 0x8D
+	codePacketLarge  = 0x95
+)
+
+// Refusals before the upgrade that the handshake itself causes. Their labels are those of package wsio's causes.
+var (
+	ReasonPath = &Reason{Label: "unknown-path", Status: http.StatusNotFound,
+		Text: "no MQTT here; devices connect to /mqtt unless the operator chose another path"}
+	ReasonMethod = &Reason{Label: "method-not-get", Status: http.StatusMethodNotAllowed,
+		Text: "a WebSocket is opened with GET"}
+	ReasonHTTPVersion = &Reason{Label: "http-version", Status: http.StatusUpgradeRequired,
+		Text: "a WebSocket is opened over HTTP/1.1"}
+	ReasonNotWebSocket = &Reason{Label: "not-websocket", Status: http.StatusUpgradeRequired,
+		Text: "this is a WebSocket endpoint; a proxy in front must pass on the headers Upgrade and Connection"}
+	ReasonWebSocketVersion = &Reason{Label: "websocket-version", Status: http.StatusUpgradeRequired,
+		Text: "only WebSocket version 13 is spoken here"}
+	ReasonWebSocketKey = &Reason{Label: "websocket-key", Status: http.StatusBadRequest,
+		Text: "one Sec-WebSocket-Key of 16 bytes in base64 is needed"}
+	ReasonRequestBody = &Reason{Label: "request-body", Status: http.StatusBadRequest,
+		Text: "a WebSocket handshake has no body"}
+	ReasonOrigin = &Reason{Label: "origin", Status: http.StatusForbidden,
+		Text: "pages from this origin may not connect"}
+	ReasonSubprotocol = &Reason{Label: "subprotocol", Status: http.StatusBadRequest,
+		Text: "offer the WebSocket subprotocol mqtt: Sec-WebSocket-Protocol: mqtt"}
+)
+
+// Refusals that depend on how the bridge stands. They are given before the upgrade where possible, otherwise in CONNACK.
+var (
+	ReasonDraining = &Reason{Label: "draining", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable, Close: closeRestart,
+		Text: "the bridge is being replaced; try again"}
+	ReasonFull = &Reason{Label: "sessions-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
+		Text: "the bridge holds as many sessions as it may (limits.sessions)"}
+	ReasonDialsFull = &Reason{Label: "dials-full", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
+		Text: "too many devices are connecting at once (limits.dials)"}
+	ReasonBrokerDown = &Reason{Label: "broker-down", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable, Close: closeTryAgain, Level: slog.LevelWarn,
+		Text: "the broker does not answer"}
+)
+
+// Refusals between the upgrade and CONNACK.
+var (
+	ReasonConnectTimeout = &Reason{Label: "connect-timeout", Close: closePolicy,
+		Text: "no complete CONNECT in time (limits.connect-timeout)"}
+	ReasonNotConnect = &Reason{Label: "not-connect", Close: closeProtocol,
+		Text: "the first packet was not CONNECT [MQTT-3.1.0-1]"}
+	ReasonConnectMalformed = &Reason{Label: "connect-malformed", Connack5: codeMalformed, Close: closeProtocol,
+		Text: "malformed CONNECT"}
+	ReasonConnectTooLarge = &Reason{Label: "connect-too-large", Connack5: codePacketLarge, Close: closeTooBig,
+		Text: "CONNECT is larger than allowed (limits.connect-size)"}
+	ReasonMQTTVersion = &Reason{Label: "mqtt-version", Connack3: connack3Version, Connack5: codeVersion, Close: closeProtocol,
+		Text: "this version of MQTT is not spoken here; 3.1, 3.1.1 and 5 are [MQTT-3.1.2-2]"}
+	ReasonConnackTimeout = &Reason{Label: "connack-timeout", Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable, Close: closeTryAgain,
+		Text: "the broker accepted the connection and did not answer CONNECT (upstream.connack-timeout)"}
+	ReasonBrokerRefused = &Reason{Label: "broker-refused", Close: closePolicy,
+		Text: "the broker refused CONNECT"}
+)
+
+// Ends of sessions that the device caused.
+var (
+	ReasonDisconnect = &Reason{Label: "device-disconnect", Close: closeNormal,
+		Text: "the device sent DISCONNECT"}
+	ReasonDeviceClosed = &Reason{Label: "device-closed", Close: closeNormal,
+		Text: "the device closed without DISCONNECT"}
+	ReasonDeviceLost = &Reason{Label: "device-lost",
+		Text: "the connection to the device broke"}
+	ReasonKeepAlive = &Reason{Label: "keepalive-timeout", Disconnect: codeKeepAlive, Close: closePolicy,
+		Text: "silent for longer than one and a half times its keep alive [MQTT-3.1.2-22]"}
+	ReasonIdle = &Reason{Label: "idle-timeout", Disconnect: codeKeepAlive, Close: closePolicy,
+		Text: "silent for longer than keepalive.idle-timeout"}
+	ReasonWriteTimeout = &Reason{Label: "write-timeout", Level: slog.LevelWarn,
+		Text: "the device did not read what was sent to it (limits.write-timeout)"}
+	ReasonMalformed = &Reason{Label: "packet-malformed", Disconnect: codeMalformed, Close: closeProtocol, Level: slog.LevelWarn,
+		Text: "malformed packet"}
+	ReasonProtocol = &Reason{Label: "packet-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
+		Text: "packet against the protocol"}
+	ReasonPacketTooLarge = &Reason{Label: "packet-too-large", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
+		Text: "packet larger than allowed (limits.packet-size)"}
+	ReasonTextFrame = &Reason{Label: "text-frame", Disconnect: codeProtocol, Close: closeUnsupported, Level: slog.LevelWarn,
+		Text: "MQTT travels in binary frames [MQTT-6.0.0-1]"}
+	ReasonFrameProtocol = &Reason{Label: "frame-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
+		Text: "frame against RFC 6455"}
+	ReasonFrameTooLong = &Reason{Label: "frame-too-long", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
+		Text: "frame too long"}
+)
+
+// Ends of sessions that the broker or the bridge caused. MQTT 5 has no "unavailable" for DISCONNECT (table 3-10), so a lost
+// broker is "unspecified error" there.
+var (
+	ReasonBrokerDisconnect = &Reason{Label: "broker-disconnect", Close: closeNormal,
+		Text: "the broker sent DISCONNECT"}
+	ReasonBrokerClosed = &Reason{Label: "broker-closed", Disconnect: codeUnspecified, Close: closeRestart, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable,
+		Text: "the broker closed the connection"}
+	ReasonBrokerLost = &Reason{Label: "broker-lost", Disconnect: codeUnspecified, Close: closeRestart, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable,
+		Text: "the connection to the broker broke"}
+	ReasonBrokerStalled = &Reason{Label: "broker-stalled", Disconnect: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeBusy,
+		Text: "the broker did not read what was sent to it (limits.write-timeout)"}
+	ReasonBrokerMalformed = &Reason{Label: "broker-malformed", Disconnect: codeUnspecified, Close: closeInternal, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable,
+		Text: "the broker sent something that is not MQTT"}
+	ReasonShutdown = &Reason{Label: "shutdown", Disconnect: codeShuttingDown, Close: closeGoingAway,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable,
+		Text: "the bridge is being replaced; connect again"}
+	ReasonCut = &Reason{Label: "cut", Level: slog.LevelWarn,
+		Text: "still connected when the drain ran out of time (drain.timeout)"}
+	ReasonInternal = &Reason{Label: "internal-error", Disconnect: codeUnspecified, Close: closeInternal, Level: slog.LevelError,
+		Connack3: connack3Unavailable, Connack5: codeUnspecified,
+		Text: "fault in the bridge; please report it"}
+)
+
+// Reasons returns the whole table, in the order of a device's life.
+func Reasons() []*Reason {
+	return []*Reason{
+		ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
+		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
+		ReasonDraining, ReasonFull, ReasonDialsFull, ReasonBrokerDown,
+		ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
+		ReasonConnackTimeout, ReasonBrokerRefused,
+		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
+		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
+		ReasonShutdown, ReasonCut, ReasonInternal,
+	}
+}
+
+// ReasonByLabel finds a reason of the table; for a label that is not in it, [ReasonInternal].
+func ReasonByLabel(label string) *Reason {
+	for _, r := range Reasons() {
+		if r.Label == label {
+			return r
+		}
+	}
+	return ReasonInternal
+}
+
+// String returns what the device is told: the label and the text.
+func (r *Reason) String() string { return r.Label + ": " + r.Text }

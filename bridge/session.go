@@ -1,0 +1,170 @@
+package bridge
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// session is one device and, after CONNECT, its broker.
+type session struct {
+	// Set once, before any goroutine.
+	b      *Bridge
+	id     uint64
+	dev    Device
+	began  time.Duration
+	ctx    context.Context // ends with the session: for the dial
+	cancel context.CancelFunc
+
+	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
+	connect  connectInfo
+	up, down pump
+
+	// Why the session ends; the first cause wins.
+	cause atomic.Pointer[cause]
+
+	// mu guards broker and farewell. It is never held across I/O.
+	mu       sync.Mutex
+	broker   Broker
+	farewell bool // run has begun to close both ends: their deadlines are its own
+
+	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
+	devMu   sync.Mutex
+	devPart bool // the device has a part of a long packet
+
+	stage        atomic.Int32
+	deadline     atomic.Int64  // of the stage, as b.now(); 0: none
+	keepAlive    atomic.Int64  // the longest silence of the device, as a Duration; 0: none
+	keepAliveSet atomic.Bool   // that silence follows from a keep alive, not from the idle timeout
+	upBytes      atomic.Uint64 // read from the device
+	downBytes    atomic.Uint64 // read from the broker
+	brokerBusy   atomic.Uint32 // odd while a write to the broker is under way
+
+	watched watched // owned by the bridge's watch
+}
+
+// A stage is how far a session has come. Each but the last has a deadline.
+type stage int32
+
+const (
+	stageConnect stage = iota // waiting for CONNECT
+	stageDial                 // connecting to a broker
+	stageConnack              // waiting for CONNACK
+	stageOnline               // accepted by the broker
+)
+
+// connectInfo is what a session remembers of its CONNECT. Strings are cut for logs; the packet itself is not kept.
+type connectInfo struct {
+	version  mqttio.Version
+	clientID string
+}
+
+// cause is why a session ends.
+type cause struct {
+	reason *Reason
+	err    error // what was seen, if there is more to say than the reason
+}
+
+func newSession(b *Bridge, dev Device) *session {
+	ctx, cancel := context.WithCancel(context.Background())
+	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), ctx: ctx, cancel: cancel}
+	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
+	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
+	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
+	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
+	s.enter(stageConnect, b.limits.ConnectTimeout)
+	return s
+}
+
+// enter begins a stage that may last for d; 0 means for ever.
+func (s *session) enter(st stage, d time.Duration) {
+	deadline := int64(0)
+	if d > 0 {
+		deadline = int64(s.b.now() + d)
+	}
+	s.deadline.Store(deadline)
+	s.stage.Store(int32(st))
+}
+
+// end ends the session for this reason unless it is ending already. It does not wait.
+func (s *session) end(r *Reason, err error) {
+	if !s.cause.CompareAndSwap(nil, &cause{r, err}) {
+		return
+	}
+	s.cancel()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.farewell {
+		s.interrupt(r)
+	}
+}
+
+// ending reports whether the session has a cause to end.
+func (s *session) ending() bool { return s.cause.Load() != nil }
+
+// past is a deadline that has expired.
+var past = time.Unix(1, 0)
+
+// goodbyeTime is how long either end may take to hear the goodbye.
+const goodbyeTime = 2 * time.Second
+
+// interrupt wakes both pumps: at once where they read from the device, soon where they write. What the broker still says is
+// read until it closes, so that nothing unread resets the connection before the broker has seen the device's last packets.
+// The caller holds mu.
+func (s *session) interrupt(r *Reason) {
+	soon := time.Now().Add(goodbyeTime)
+	switch r {
+	case ReasonCut:
+		s.dev.Close()
+	case ReasonWriteTimeout:
+		_ = s.dev.SetDeadline(past)
+	default:
+		_ = s.dev.SetReadDeadline(past)
+		_ = s.dev.SetWriteDeadline(soon)
+	}
+	if s.broker.Conn != nil {
+		_ = s.broker.SetDeadline(soon)
+	}
+}
+
+// run is the session's first goroutine. It ends when the session is over and everything it owned is closed.
+func (s *session) run() {
+	defer s.b.forget(s)
+	defer s.cancel()
+	if s.open() {
+		var down sync.WaitGroup
+		down.Go(s.runDown)
+		s.guard(s.pumpUp)
+		s.closeBrokerWrite()
+		s.sayGoodbye()
+		down.Wait()
+	} else {
+		s.sayGoodbye()
+	}
+	s.up.stream.Close()
+	s.down.stream.Close()
+	if s.broker.Conn != nil {
+		s.broker.Close()
+	}
+	s.report()
+}
+
+func (s *session) runDown() { s.guard(s.pumpDown) }
+
+// guard turns a panic into the end of this session: one device must not take the others with it.
+func (s *session) guard(f func()) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.end(ReasonInternal, fmt.Errorf("panic: %v", p))
+			s.b.log.Error("panic in a session; please report it", keySession, s.id,
+				slog.Any(keyPanic, p), slog.String(keyStack, string(debug.Stack())))
+		}
+	}()
+	f()
+}

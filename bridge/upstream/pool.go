@@ -1,0 +1,120 @@
+package upstream
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/mqttio"
+)
+
+// Options make a [Pool].
+type Options struct {
+	URLs           []*url.URL    // of the brokers, best first: tcp, tls, unix, ws or wss, with host and port
+	TLS            *tls.Config   // for tls and wss; nil: the system's roots, TLS 1.2
+	Headers        http.Header   // sent when opening ws and wss
+	Subprotocol    string        // offered on ws and wss, where the broker must agree to it; "": none
+	DialTimeout    time.Duration // of a probe
+	HealthInterval time.Duration // how old the knowledge about a broker may be
+	Log            *slog.Logger
+}
+
+// Pool is a list of brokers. It implements [bridge.Upstream] and is safe for concurrent use.
+type Pool struct {
+	dialer  dialer
+	brokers []*broker
+	opts    Options
+}
+
+// NewPool returns a pool of these brokers. Nothing is dialled before [Pool.Run].
+func NewPool(opts Options) (*Pool, error) {
+	if len(opts.URLs) == 0 {
+		return nil, errors.New("no broker URL")
+	}
+	if opts.TLS == nil {
+		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+	}
+	p := &Pool{opts: opts, dialer: dialer{tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol}}
+	for _, u := range opts.URLs {
+		t, err := newTarget(u)
+		if err != nil {
+			return nil, err
+		}
+		p.brokers = append(p.brokers, newBroker(t))
+	}
+	return p, nil
+}
+
+// Run probes the brokers until ctx ends.
+func (p *Pool) Run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, b := range p.brokers {
+		wg.Go(func() { p.watch(ctx, b) })
+	}
+}
+
+// Check probes all brokers at once and returns the error of each that does not answer.
+func (p *Pool) Check(ctx context.Context) error {
+	errs := make([]error, len(p.brokers))
+	var wg sync.WaitGroup
+	for i, b := range p.brokers {
+		wg.Go(func() { errs[i] = p.probe(ctx, b) })
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// Ready reports whether a broker answered when last heard of.
+func (p *Pool) Ready() bool {
+	for _, b := range p.brokers {
+		if b.up.Load() {
+			return true
+		}
+	}
+	return false
+}
+
+// Dial connects to the first broker that answers, trying those that did not lately last.
+func (p *Pool) Dial(ctx context.Context, _ *mqttio.Connect) (bridge.Broker, error) {
+	var errs []error
+	for _, wantUp := range []bool{true, false} {
+		for _, b := range p.brokers {
+			if b.up.Load() != wantUp {
+				continue
+			}
+			nc, err := p.dialer.dial(ctx, &b.target)
+			if err == nil {
+				return bridge.Broker{Conn: nc, Name: b.target.name}, nil
+			}
+			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
+			if ctx.Err() != nil {
+				return bridge.Broker{}, errors.Join(errs...)
+			}
+			p.learn(b, err)
+		}
+	}
+	return bridge.Broker{}, errors.Join(errs...)
+}
+
+// Outcome learns from a session: a broker that answered is well, one that did not is probed at once.
+func (p *Pool) Outcome(name string, answered bool) {
+	for _, b := range p.brokers {
+		if b.target.name != name {
+			continue
+		}
+		if answered {
+			p.learn(b, nil)
+		} else {
+			b.suspect()
+		}
+		return
+	}
+}

@@ -1,0 +1,128 @@
+package bridge
+
+import (
+	"context"
+	"time"
+)
+
+// The watch looks at every session a few times a second and ends those that are late. One ticker costs less than several
+// timers in each session, and a busy session pays nothing for it but the counters that it keeps anyway.
+
+// watched is what the watch remembers of a session: when each counter last moved.
+type watched struct {
+	heard    moved[uint64] // bytes from the device
+	toDevice moved[uint32] // writes to the device
+	toBroker moved[uint32] // writes to the broker
+	pinged   time.Duration
+}
+
+// moved is when a counter was last seen to change.
+type moved[T comparable] struct {
+	value T
+	since time.Duration
+}
+
+// still returns for how long the counter has stood at value.
+func (m *moved[T]) still(value T, now time.Duration) time.Duration {
+	if m.value != value || m.since == 0 {
+		m.value, m.since = value, now
+	}
+	return now - m.since
+}
+
+// watchInterval is how late a deadline may be noticed: a second, or less if a limit is shorter than some seconds.
+func (l *Limits) watchInterval() time.Duration {
+	shortest := 4 * time.Second
+	for _, d := range []time.Duration{l.ConnectTimeout, l.ConnackTimeout, l.WriteTimeout, l.IdleTimeout, l.PingInterval} {
+		if d > 0 {
+			shortest = min(shortest, d)
+		}
+	}
+	return max(shortest/4, 5*time.Millisecond)
+}
+
+// watch runs until ctx ends.
+func (b *Bridge) watch(ctx context.Context) {
+	ticker := time.NewTicker(b.limits.watchInterval())
+	defer ticker.Stop()
+	var sessions []*session
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		now := b.now()
+		sessions = b.snapshot(sessions)
+		for _, s := range sessions {
+			s.check(now)
+		}
+		clear(sessions) // an ended session is not kept alive by the slice
+	}
+}
+
+// check ends the session if it is late. Called by the watch only.
+func (s *session) check(now time.Duration) {
+	l := &s.b.limits
+	w := &s.watched
+	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
+		s.endStage()
+		return
+	}
+	toDevice := s.dev.WriteProgress()
+	if still := w.toDevice.still(toDevice, now); toDevice&1 == 1 && still > l.WriteTimeout {
+		s.end(ReasonWriteTimeout, nil)
+		return
+	}
+	toBroker := s.brokerBusy.Load()
+	stalled := w.toBroker.still(toBroker, now)
+	if toBroker&1 == 1 && stalled > l.WriteTimeout {
+		s.end(ReasonBrokerStalled, nil)
+		return
+	}
+	// While the broker does not read, neither do we: the silence is not the device's.
+	silence := w.heard.still(s.upBytes.Load(), now)
+	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
+		s.endSilent()
+		return
+	}
+	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && stage(s.stage.Load()) == stageOnline {
+		w.pinged = now
+		s.b.wg.Go(s.ping) // not here: a device that does not read would stop the watch
+	}
+}
+
+// endStage ends a session whose stage took too long.
+func (s *session) endStage() {
+	if stage(s.stage.Load()) == stageConnect {
+		s.end(ReasonConnectTimeout, nil)
+		return
+	}
+	s.b.upstream.Outcome(s.brokerName(), false)
+	s.end(ReasonConnackTimeout, nil)
+}
+
+func (s *session) brokerName() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broker.Name
+}
+
+func (s *session) endSilent() {
+	if s.keepAliveSet.Load() {
+		s.end(ReasonKeepAlive, nil)
+		return
+	}
+	s.end(ReasonIdle, nil)
+}
+
+// ping sends a ping between two packets. A device in the middle of one, or busy reading, needs none.
+func (s *session) ping() {
+	if !s.devMu.TryLock() {
+		return
+	}
+	defer s.devMu.Unlock()
+	if !s.devPart && !s.ending() {
+		_ = s.dev.Ping() // a broken connection shows in the pumps
+	}
+}

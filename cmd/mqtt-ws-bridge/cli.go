@@ -1,0 +1,184 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mqtt-ws-bridge/config"
+)
+
+// Exit statuses.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2 // wrong flags or configuration
+)
+
+// run is the program without its process: it reads only its arguments and the files they name, writes only to stdout and
+// stderr, and returns the exit status.
+func run(args, environ []string, stdout, stderr io.Writer) int {
+	c := &cli{environ: environ, stdout: stdout, stderr: stderr}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(context.Background()); err != nil {
+		fmt.Fprintf(stderr, "mqtt-ws-bridge: %v\n", err)
+		return exitUsage
+	}
+	return c.status
+}
+
+// cli is one run of the program. An error returned by a command is one of usage; everything else is a status.
+type cli struct {
+	environ        []string
+	stdout, stderr io.Writer
+	flags          *pflag.FlagSet
+	status         int
+}
+
+func (c *cli) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:               "mqtt-ws-bridge",
+		Short:             "Let MQTT devices behind WebSockets reach any MQTT broker",
+		Long:              "Accept MQTT over WebSocket from devices and carry it to a broker; without --upstream, to one inside this process.",
+		Args:              noArguments,
+		Run:               func(cmd *cobra.Command, _ []string) { c.serve(cmd.Context()) },
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+	}
+	c.flags = root.PersistentFlags()
+	config.AddFlags(c.flags)
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(help)
+	root.AddCommand(c.checkCommand(), c.configCommand(), c.versionCommand())
+	return root
+}
+
+func (c *cli) checkCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "check-config",
+		Short: "Report every problem of the configuration",
+		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any.",
+		Args:  noArguments,
+		Run: func(*cobra.Command, []string) {
+			if cfg, _ := c.load(); cfg != nil {
+				fmt.Fprintln(c.stdout, "ok")
+			}
+		},
+	}
+}
+
+func (c *cli) configCommand() *cobra.Command {
+	var example bool
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Print every value in effect and where it was set",
+		Long:  "Print every key with the value in effect and where that was set. Secrets are shown as ***.",
+		Args:  noArguments,
+		Run: func(*cobra.Command, []string) {
+			if example {
+				fmt.Fprint(c.stdout, config.Example)
+				return
+			}
+			if cfg, origins := c.load(); cfg != nil {
+				printSettings(c.stdout, config.Effective(cfg, origins))
+			}
+		},
+	}
+	cmd.Flags().BoolVar(&example, "example", false, "Print a file with every key, its documentation and default instead.")
+	return cmd
+}
+
+func (c *cli) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print what was built, from what and with what",
+		Args:  noArguments,
+		Run: func(*cobra.Command, []string) {
+			info, _ := debug.ReadBuildInfo()
+			fmt.Fprintln(c.stdout, version(info))
+		},
+	}
+}
+
+func (c *cli) serve(ctx context.Context) {
+	cfg, _ := c.load()
+	if cfg == nil {
+		return
+	}
+	c.status = serve(ctx, cfg, newLogger(cfg.Log, c.stderr, c.environ), c.stdout)
+}
+
+// load returns nil after printing the problems and setting the status.
+func (c *cli) load() (*config.Config, config.Origins) {
+	cfg, origins, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ})
+	if err != nil {
+		c.status = exitFailure
+		var problems config.Problems
+		if errors.As(err, &problems) {
+			c.status = exitUsage
+		}
+		fmt.Fprintln(c.stderr, err)
+		return nil, nil
+	}
+	return cfg, origins
+}
+
+func printSettings(w io.Writer, settings []config.Setting) {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range settings {
+		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Key, s.Value, s.Source)
+	}
+	table.Flush()
+}
+
+// noArguments refuses words that are neither flags nor commands, and guesses which command was meant.
+func noArguments(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if strings.Contains(args[0], "://") { // may hold a password
+		return errors.New("a URL stands alone; write --upstream URL or --listen URL")
+	}
+	if cmd.HasParent() {
+		return fmt.Errorf("%s takes no argument %q", cmd.Name(), args[0])
+	}
+	var names []string
+	for _, sub := range cmd.Commands() {
+		names = append(names, sub.Name())
+	}
+	return fmt.Errorf("unknown command %q%s", args[0], guess(args[0], names, ""))
+}
+
+// flagError rewords what pflag says, and guesses which flag was meant.
+func flagError(cmd *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var names []string
+	cmd.Flags().VisitAll(func(flag *pflag.Flag) { names = append(names, flag.Name) })
+	name, dashes := unknown.GetSpecifiedName(), "--"
+	if short := unknown.GetSpecifiedShortnames(); short != "" { // a long flag with one dash, most likely
+		name, _, _ = strings.Cut(short, "=") // what follows may be secret
+		dashes = "-"
+	}
+	return fmt.Errorf("unknown flag %s%s%s", dashes, name, guess(name, names, "--"))
+}
+
+func guess(word string, words []string, prefix string) string {
+	if near := config.Nearest(word, words); near != "" {
+		return "; did you mean " + prefix + near + "?"
+	}
+	return "; see mqtt-ws-bridge --help"
+}

@@ -1,0 +1,37 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+)
+
+// version says in one line what was built. info is nil for a binary without build information.
+func version(info *debug.BuildInfo) string {
+	number, tool := "unknown", runtime.Version()
+	var source []string
+	if info != nil {
+		tool = info.GoVersion
+		if info.Main.Version != "" {
+			number = info.Main.Version
+		}
+		settings := map[string]string{}
+		for _, s := range info.Settings {
+			settings[s.Key] = s.Value
+		}
+		if revision := settings["vcs.revision"]; revision != "" {
+			source = append(source, "commit "+revision)
+		}
+		if at := settings["vcs.time"]; at != "" {
+			source = append(source, "of "+at)
+		}
+		if settings["vcs.modified"] == "true" {
+			source = append(source, "modified")
+		}
+	}
+	if len(source) > 0 {
+		number += " (" + strings.Join(source, ", ") + ")"
+	}
+	return fmt.Sprintf("mqtt-ws-bridge %s %s %s/%s", number, tool, runtime.GOOS, runtime.GOARCH)
+}

@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"mqtt-ws-bridge/config"
+)
+
+// serve runs the bridge until ctx ends or a signal comes, drains it, and returns the exit status. out is for what a
+// person reads at the start.
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) int {
+	signals := make(chan os.Signal, 2) // one to drain, one to stop draining
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	p, err := wire(cfg, log)
+	if err != nil {
+		log.Error("cannot start", "error", err.Error())
+		return exitFailure
+	}
+	defer p.close()
+	p.checkBrokers(ctx, signals)
+	failed := p.start()
+	p.greet(out)
+	select {
+	case err := <-failed:
+		log.Error("a listener failed", "error", err.Error())
+		return exitFailure
+	case s := <-signals:
+		log.Info("draining", "signal", s.String(), "sessions", p.bridge.Sessions(), "rate", cfg.Drain.Rate, "timeout", cfg.Drain.Timeout)
+	case <-ctx.Done():
+	}
+	return p.drain(signals)
+}
+
+// checkBrokers asks all brokers once before the first device does, so that it gets the right answer. A signal ends the wait.
+func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
+	if p.pool == nil {
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	checked := make(chan error, 1) // of one: the check ends even if nobody waits any more
+	go func() { checked <- p.pool.Check(ctx) }()
+	select {
+	case err := <-checked:
+		cancel()
+		if err != nil {
+			p.log.Warn("not every broker answers", "error", err.Error())
+		}
+	case s := <-signals:
+		cancel()
+		<-checked
+		signals <- s // for the one who drains
+	}
+}
+
+// start serves all listeners. The channel tells of the first that fails.
+func (p *process) start() <-chan error {
+	failed := make(chan error, 1)
+	run := func(server *http.Server, l net.Listener) {
+		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+			select {
+			case failed <- fmt.Errorf("serve %s: %w", l.Addr(), err):
+			default:
+			}
+		}
+	}
+	for _, l := range p.deviceListeners {
+		p.wg.Go(func() { run(p.devices, l) })
+	}
+	if p.adminListener != nil {
+		p.wg.Go(func() { run(p.admin, p.adminListener) })
+	}
+	if p.pool != nil {
+		p.wg.Go(func() { p.pool.Run(p.ctx) })
+	}
+	return failed
+}
+
+// drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.
+func (p *process) drain(signals <-chan os.Signal) int {
+	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Drain.Timeout)
+	defer cancel()
+	done := make(chan struct{})
+	defer close(done)
+	p.wg.Go(func() {
+		select {
+		case <-signals:
+			cancel()
+		case <-done:
+		}
+	})
+	began := time.Now()
+	if cut := p.bridge.Drain(ctx, p.cfg.Drain.Rate); cut > 0 {
+		p.log.Warn("stopped; sessions were cut", "sessions", cut, "after", time.Since(began).Round(time.Millisecond))
+		return exitFailure
+	}
+	p.log.Info("stopped", "after", time.Since(began).Round(time.Millisecond))
+	return exitOK
+}
+
+// greet says what runs and how to try it.
+func (p *process) greet(out io.Writer) {
+	var urls []string
+	for i, l := range p.deviceListeners {
+		urls = append(urls, deviceURL(p.addresses[i], l.Addr(), p.cfg.Paths[0]))
+	}
+	p.log.Info("serving", "listen", urls, "brokers", p.brokerNames, "admin", p.cfg.Admin.Listen)
+	if p.embedded == nil {
+		return
+	}
+	fmt.Fprintf(out, "\nmqtt-ws-bridge takes MQTT devices over WebSocket at %s\n", urls[0])
+	fmt.Fprintf(out, "and serves them with a broker of its own, which keeps nothing. Name yours with --upstream tcp://HOST:1883.\n\n")
+	if p.embeddedListens {
+		fmt.Fprintf(out, "  watch:    mosquitto_sub -h 127.0.0.1 -p %s -t '#' -v\n", port(p.cfg.Embedded.Listen))
+	}
+	fmt.Fprintf(out, "  publish:  npx mqtt pub -h 127.0.0.1 -p %s -l ws -t hello -m world\n", port(p.deviceListeners[0].Addr().String()))
+	if p.adminListener != nil {
+		fmt.Fprintf(out, "  look:     http://%s/\n", p.adminListener.Addr())
+	}
+	fmt.Fprint(out, "  stop:     Ctrl-C\n\n")
+}
+
+func port(address string) string {
+	_, port, _ := net.SplitHostPort(address)
+	return port
+}
+
+// deviceURL is what a device on this machine would open.
+func deviceURL(a config.Address, bound net.Addr, path string) string {
+	if a.Network == "unix" {
+		return "unix://" + a.Address
+	}
+	scheme := "ws"
+	if a.TLS {
+		scheme = "wss"
+	}
+	host, port, _ := net.SplitHostPort(bound.String())
+	if ip := net.ParseIP(host); ip == nil || ip.IsUnspecified() {
+		host = "localhost"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + path
+}

@@ -1,0 +1,277 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"sync"
+	"syscall"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/upstream"
+	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/mqttio"
+	"mqtt-ws-bridge/wsio"
+)
+
+// What mqttio leaves free before a run is what wsio needs for a frame header: this line does not compile otherwise.
+var _ = [1]struct{}{}[mqttio.Headroom-wsio.Headroom]
+
+// process is everything that runs.
+type process struct {
+	cfg *config.Config
+	log *slog.Logger
+
+	ctx    context.Context // ends with close
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+
+	bridge   *bridge.Bridge
+	pool     *upstream.Pool     // nil with the embedded broker
+	embedded *upstream.Embedded // nil with brokers of the user's
+	// embeddedListens says that the embedded broker is reachable over TCP too.
+	embeddedListens bool
+	brokerNames     []string
+
+	devices         *http.Server
+	deviceListeners []net.Listener
+	addresses       []config.Address // of the listeners
+	admin           *http.Server
+	adminListener   net.Listener // nil if off
+}
+
+// wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
+func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
+	p := &process{cfg: cfg, log: log}
+	p.ctx, p.cancel = context.WithCancel(context.Background())
+	for _, step := range []func() error{p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
+		if err := step(); err != nil {
+			p.close()
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func (p *process) wireUpstream() error {
+	if len(p.cfg.Upstream.URLs) == 0 {
+		return p.wireEmbedded()
+	}
+	tlsConfig, err := upstreamTLS(&p.cfg.Upstream.TLS)
+	if err != nil {
+		return err
+	}
+	headers := make(http.Header)
+	for name, value := range p.cfg.Upstream.Headers {
+		headers.Set(name, string(value))
+	}
+	var urls []*url.URL
+	for _, text := range p.cfg.Upstream.URLs {
+		u, err := config.ParseUpstream(text)
+		if err != nil {
+			return err
+		}
+		urls = append(urls, u)
+		p.brokerNames = append(p.brokerNames, u.Scheme+"://"+u.Host+u.Path)
+	}
+	p.pool, err = upstream.NewPool(upstream.Options{
+		URLs: urls, TLS: tlsConfig, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
+		DialTimeout: p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
+	})
+	return err
+}
+
+func (p *process) wireEmbedded() error {
+	address := p.cfg.Embedded.Listen
+	e, listenErr, err := upstream.NewEmbedded(address)
+	if err != nil {
+		return err
+	}
+	p.embedded, p.brokerNames = e, []string{upstream.EmbeddedName}
+	p.embeddedListens = address != "" && listenErr == nil
+	if listenErr != nil {
+		p.log.Warn("the embedded broker does without its own address", "address", address, "error", listenErr.Error())
+	}
+	return nil
+}
+
+func (p *process) wireBridge() error {
+	l := &p.cfg.Limits
+	var up bridge.Upstream = p.embedded
+	if p.pool != nil {
+		up = p.pool
+	}
+	reg := admin.NewRegistry()
+	p.bridge = bridge.New(bridge.Options{
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log,
+		Limits: bridge.Limits{
+			Sessions: l.Sessions, Dials: l.Dials,
+			ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
+			DialTimeout: p.cfg.Upstream.DialTimeout, ConnackTimeout: p.cfg.Upstream.ConnackTimeout,
+			PacketSize: packetSize(l.PacketSize), WriteTimeout: l.WriteTimeout,
+			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
+			PingInterval: p.cfg.Downlink.PingInterval,
+		},
+	})
+	p.admin = admin.NewServer(p.bridge, reg, p.log)
+	handler := wsio.NewHandler(wsio.Options{
+		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
+		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
+		MaxFrame: int(p.cfg.Downlink.FrameSize),
+		Admit:    p.admit,
+		Answer:   answer,
+		Refused: func(r *http.Request, cause string) {
+			p.bridge.Refused(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent())
+		},
+		Accepted: func(c *wsio.Conn, _ *http.Request) { p.bridge.Start(c) },
+	})
+	p.devices = wsio.NewServer(handler, wsio.Limits{
+		HandshakeTimeout: l.HandshakeTimeout, HeaderSize: int(l.HeaderSize),
+	}, p.log)
+	return nil
+}
+
+// packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
+func packetSize(size config.Size) int {
+	if size >= 256*config.MiB {
+		return mqttio.MaxPacketSize
+	}
+	return int(size)
+}
+
+func (p *process) admit(*http.Request) string {
+	if r := p.bridge.Admit(); r != nil {
+		return r.Label
+	}
+	return ""
+}
+
+// answer tells a refused device what the table of reasons says.
+func answer(cause string) wsio.Answer {
+	r := bridge.ReasonByLabel(cause)
+	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+}
+
+// openDevices opens the listeners for devices, behind one gate for all.
+func (p *process) openDevices() error {
+	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
+	var tlsConfig *tls.Config
+	for _, text := range p.cfg.Listen {
+		a, err := config.ParseListen(text)
+		if err != nil {
+			return err
+		}
+		if a.TLS && tlsConfig == nil {
+			if tlsConfig, err = deviceTLS(&p.cfg.TLS); err != nil {
+				return err
+			}
+		}
+		l, err := listen(a.Network, a.Address)
+		if err != nil {
+			return fmt.Errorf("listen for devices: %w", err)
+		}
+		if a.TLS {
+			l = gate.Listener(l, tlsConfig)
+		} else {
+			l = gate.Listener(l, nil)
+		}
+		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
+	}
+	return nil
+}
+
+func (p *process) openAdmin() error {
+	if p.cfg.Admin.Listen == "" {
+		return nil
+	}
+	a, err := config.ParseListen(p.cfg.Admin.Listen)
+	if err != nil {
+		return err
+	}
+	if p.adminListener, err = listen(a.Network, a.Address); err != nil {
+		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
+	}
+	return nil
+}
+
+// listen is net.Listen, but a socket file that nobody listens on any more is no obstacle.
+func listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	nc, dialErr := net.Dial(network, address)
+	if dialErr == nil {
+		nc.Close()
+		return nil, err
+	}
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) || os.Remove(address) != nil {
+		return nil, err
+	}
+	return net.Listen(network, address)
+}
+
+func deviceTLS(c *config.TLS) (*tls.Config, error) {
+	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
+	}
+	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tlsVersion(c.MinVersion)}, nil
+}
+
+func upstreamTLS(c *config.UpstreamTLS) (*tls.Config, error) {
+	out := &tls.Config{ServerName: c.ServerName, MinVersion: tlsVersion(c.MinVersion)}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("upstream.tls.ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("upstream.tls.ca: no certificate in %s", c.CA)
+		}
+	}
+	if c.Cert != "" {
+		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("upstream.tls.cert and upstream.tls.key: %w", err)
+		}
+		out.Certificates = []tls.Certificate{cert}
+	}
+	return out, nil
+}
+
+func tlsVersion(text string) uint16 {
+	if text == "1.3" {
+		return tls.VersionTLS13
+	}
+	return tls.VersionTLS12
+}
+
+// close ends everything that runs, at once.
+func (p *process) close() {
+	p.cancel()
+	for _, l := range p.deviceListeners {
+		l.Close()
+	}
+	if p.adminListener != nil {
+		p.adminListener.Close()
+	}
+	if p.bridge != nil {
+		p.devices.Close()
+		p.admin.Close()
+		p.bridge.Close()
+	}
+	if p.embedded != nil {
+		p.embedded.Close()
+	}
+	p.wg.Wait()
+}

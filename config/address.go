@@ -1,0 +1,127 @@
+package config
+
+import (
+	"net"
+	"net/url"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Address is where the bridge listens.
+type Address struct {
+	Network string // tcp or unix, as net.Listen wants it
+	Address string // host:port, or the path of a socket
+	TLS     bool
+}
+
+// ParseListen reads one item of listen: host:port, ws://host:port, wss://host:port or unix:///path.
+func ParseListen(text string) (Address, error) {
+	scheme, rest, ok := strings.Cut(text, "://")
+	if !ok {
+		scheme, rest = "ws", text
+	}
+	switch scheme {
+	case "unix":
+		if !filepath.IsAbs(rest) && !strings.HasPrefix(rest, "/") || strings.HasSuffix(rest, "/") {
+			return Address{}, flawf("write unix:///run/mqtt-ws-bridge.sock", "%s names no absolute path", show(text))
+		}
+		return Address{Network: "unix", Address: rest}, nil
+	case "ws", "wss":
+		if host, _, found := strings.Cut(rest, "/"); found {
+			return Address{}, flawf("write "+scheme+"://"+redact(host)+" and put the path under paths", "%s has a path", show(text))
+		}
+		if err := checkHostPort(rest, text); err != nil {
+			return Address{}, err
+		}
+		return Address{Network: "tcp", Address: rest, TLS: scheme == "wss"}, nil
+	}
+	return Address{}, flawf("use ws://, wss:// or unix://, or only host:port", "%s has an unknown scheme", show(text))
+}
+
+func checkHostPort(address, said string) error {
+	if _, err := strconv.Atoi(address); err == nil {
+		return flawf("write :"+address, "%s is a port without a colon", show(said))
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || port == "" {
+		return flawf("write host:port, such as :8083 or 127.0.0.1:8083", "%s has no port", show(said))
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n > 65535 {
+		return flawf("use a number from 0 to 65535", "%s has a bad port", show(said))
+	}
+	if !hostname(host) {
+		return flawf("write an IP address, a host name or nothing before the colon", "%s has a bad host", show(said))
+	}
+	return nil
+}
+
+// hostname reports whether host may stand in an address; empty means every interface.
+func hostname(host string) bool {
+	return !strings.ContainsFunc(host, func(r rune) bool {
+		return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"'<>[]{}|^,;*`, r)
+	})
+}
+
+// brokerSchemes maps what may be written to the scheme it means and its default port.
+var brokerSchemes = map[string]struct{ scheme, port string }{
+	"tcp":   {"tcp", "1883"},
+	"mqtt":  {"tcp", "1883"},
+	"tls":   {"tls", "8883"},
+	"mqtts": {"tls", "8883"},
+	"ssl":   {"tls", "8883"},
+	"ws":    {"ws", "80"},
+	"wss":   {"wss", "443"},
+	"unix":  {"unix", ""},
+}
+
+// ParseUpstream reads one broker URL. The result has scheme tcp, tls, ws, wss or unix; Host is host:port, or empty for
+// unix, where Path is the socket. User is always nil. The error never repeats userinfo or query.
+func ParseUpstream(text string) (*url.URL, error) {
+	if !strings.Contains(text, "://") {
+		return nil, flawf("write tcp://HOST:PORT or tls://HOST:PORT", "%s has no scheme", show(text))
+	}
+	u, err := url.Parse(text)
+	if err != nil {
+		return nil, flawf("write SCHEME://HOST:PORT", "%s is not a URL", show(text))
+	}
+	known, ok := brokerSchemes[u.Scheme]
+	if !ok {
+		return nil, flawf("use tcp, tls, unix, ws or wss", "%s has an unknown scheme", show(text))
+	}
+	if u.User != nil {
+		return nil, flawf("remove it; a device's own CONNECT carries its credentials", "%s holds a user name or password", show(text))
+	}
+	u.Scheme = known.scheme
+	if u.Fragment != "" || strings.Contains(text, "#") {
+		return nil, flawf("remove the # and what follows", "%s has a fragment", show(text))
+	}
+	if u.Scheme == "unix" {
+		if u.Host != "" || len(u.Path) < 2 || u.RawQuery != "" {
+			return nil, flawf("write unix:///run/broker.sock", "%s names no absolute path", show(text))
+		}
+		return u, nil
+	}
+	return networkBroker(u, known.port, text)
+}
+
+func networkBroker(u *url.URL, port, said string) (*url.URL, error) {
+	host := u.Hostname()
+	if host == "" || !hostname(host) {
+		return nil, flawf("write SCHEME://HOST:PORT", "%s has no host", show(said))
+	}
+	if u.Port() != "" {
+		port = u.Port()
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return nil, flawf("use a number from 1 to 65535", "%s has a bad port", show(said))
+	}
+	u.Host = net.JoinHostPort(host, port)
+	if u.Scheme == "tcp" || u.Scheme == "tls" {
+		if strings.Trim(u.Path, "/") != "" || u.RawQuery != "" {
+			return nil, flawf("remove what follows the port, or use ws:// or wss://", "%s has a path", show(said))
+		}
+		u.Path = ""
+	}
+	return u, nil
+}

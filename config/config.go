@@ -1,0 +1,103 @@
+package config
+
+import "time"
+
+// Config is everything an operator can set. [Load] fills and checks it; nobody changes it afterwards.
+//
+// Tags: koanf is the key's name, doc its documentation, range the allowed values of numbers, durations and sizes,
+// zero:"ok" allows 0 beside the range, oneof lists the allowed words, flag names the short flag of a common key.
+type Config struct {
+	Listen      []string    `koanf:"listen" flag:"listen" doc:"Where devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a socket."`
+	Paths       []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404."`
+	Origins     []string    `koanf:"origins" doc:"Web pages that may connect, each exactly scheme://host[:port], or null; with an empty list Origin is not checked."`
+	Subprotocol Subprotocol `koanf:"subprotocol" doc:"What a device must offer in Sec-WebSocket-Protocol, beside mqtt and mqttv3.1."`
+	TLS         TLS         `koanf:"tls" doc:"TLS towards devices, for listen addresses that start with wss://."`
+	Upstream    Upstream    `koanf:"upstream" doc:"The brokers behind the bridge and how to reach them."`
+	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
+	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
+	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
+	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
+	Drain       Drain       `koanf:"drain" doc:"How sessions end when the bridge stops."`
+	Admin       Admin       `koanf:"admin" doc:"The operator's HTTP: health, readiness, metrics, profiles."`
+	Log         Log         `koanf:"log" doc:"What the bridge writes to standard error."`
+}
+
+// Subprotocol relaxes the rule that a device offers mqtt or mqttv3.1.
+type Subprotocol struct {
+	Optional bool     `koanf:"optional" doc:"Accept devices that offer no subprotocol at all."`
+	Extra    []string `koanf:"extra" doc:"Further names to accept and echo, such as arduino."`
+}
+
+// TLS is the bridge's own certificate, shown to devices.
+type TLS struct {
+	Cert       string `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
+	Key        string `koanf:"key" doc:"PEM file with the private key of tls.cert."`
+	MinVersion string `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+}
+
+// Upstream says which brokers there are. [ParseUpstream] reads one of its URLs.
+type Upstream struct {
+	URLs           []string          `koanf:"urls" flag:"upstream" doc:"Brokers, tried in order: tcp:// (or mqtt://), tls:// (or mqtts://), unix:///path, ws:// or wss://; with an empty list the embedded broker serves."`
+	TLS            UpstreamTLS       `koanf:"tls" doc:"TLS towards brokers, for URLs that start with tls:// or wss://."`
+	Headers        map[string]Secret `koanf:"headers" doc:"HTTP headers sent with the handshake to ws:// and wss:// brokers; values are secret."`
+	Subprotocol    string            `koanf:"subprotocol" doc:"Subprotocol offered to ws:// and wss:// brokers; empty offers none."`
+	DialTimeout    time.Duration     `koanf:"dial-timeout" range:"1ms 10m" doc:"Longest time for reaching a broker, with TLS and WebSocket handshake."`
+	ConnackTimeout time.Duration     `koanf:"connack-timeout" range:"1ms 10m" doc:"Longest wait for a broker's CONNACK."`
+	HealthInterval time.Duration     `koanf:"health-interval" range:"10ms 1h" doc:"How often a broker is asked whether it answers."`
+}
+
+// UpstreamTLS is how the bridge trusts a broker and shows itself to it.
+type UpstreamTLS struct {
+	CA         string `koanf:"ca" doc:"PEM file with the authorities to trust; empty trusts the system's."`
+	Cert       string `koanf:"cert" doc:"PEM file with the bridge's client certificate, followed by its chain."`
+	Key        string `koanf:"key" doc:"PEM file with the private key of upstream.tls.cert."`
+	ServerName string `koanf:"server-name" doc:"Name expected in the broker's certificate; empty takes the host of the URL."`
+	MinVersion string `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a broker may use."`
+}
+
+// Embedded is the broker in process.
+type Embedded struct {
+	Listen string `koanf:"listen" doc:"host:port at which other MQTT programs reach the embedded broker; empty or off keeps it in process."`
+}
+
+// Limits bound what devices may cost, one by one and together.
+type Limits struct {
+	Sessions         int           `koanf:"sessions" range:"1 10000000" doc:"Most sessions at once; a device beyond it gets 503."`
+	Dials            int           `koanf:"dials" range:"1 1000000" doc:"Most connections to brokers being opened at once."`
+	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most WebSocket and TLS handshakes under way at once."`
+	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time for a device's TLS and WebSocket handshake."`
+	HeaderSize       Size          `koanf:"header-size" range:"512B 1MiB" doc:"Largest handshake request, headers included."`
+	ConnectSize      Size          `koanf:"connect-size" range:"64B 64KiB" doc:"Largest CONNECT packet."`
+	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
+	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`
+	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`
+}
+
+// Downlink shapes the frames sent to devices.
+type Downlink struct {
+	FrameSize    Size          `koanf:"frame-size" range:"128B 64KiB" doc:"Largest frame sent to a device; a larger packet goes as several whole frames."`
+	PingInterval time.Duration `koanf:"ping-interval" range:"10ms 24h" zero:"ok" doc:"How often the bridge sends a WebSocket ping; 0 never."`
+}
+
+// Keepalive bounds how long a device may be silent.
+type Keepalive struct {
+	Grace       time.Duration `koanf:"grace" range:"0s 1h" doc:"Time added to 1.5 times the keep alive a device asked for."`
+	IdleTimeout time.Duration `koanf:"idle-timeout" range:"10ms 720h" zero:"ok" doc:"Longest silence of a device that asked for keep alive 0; 0 allows any."`
+}
+
+// Drain is how sessions are ended on shutdown.
+type Drain struct {
+	Rate    int           `koanf:"rate" range:"1 10000000" doc:"Sessions ended per second."`
+	Timeout time.Duration `koanf:"timeout" range:"0s 24h" doc:"After this time the sessions that are left are cut."`
+}
+
+// Admin is the operator's listener.
+type Admin struct {
+	Listen string `koanf:"listen" flag:"admin" doc:"host:port or unix:///path for the operator; empty or off for none."`
+}
+
+// Log is what is logged and how it looks.
+type Log struct {
+	Level  string `koanf:"level" oneof:"debug info warn error" doc:"Least important level that is written."`
+	Format string `koanf:"format" oneof:"auto text json" doc:"auto is text on a terminal and JSON elsewhere."`
+}

@@ -1,0 +1,39 @@
+package config
+
+import "time"
+
+// Default returns the configuration of a bridge that was told nothing. The caller owns it.
+func Default() *Config {
+	return &Config{
+		Listen:      []string{":8083"},
+		Paths:       []string{"/mqtt", "/"},
+		Origins:     []string{},
+		Subprotocol: Subprotocol{Extra: []string{}},
+		TLS:         TLS{MinVersion: "1.2"},
+		Upstream: Upstream{
+			URLs:           []string{},
+			TLS:            UpstreamTLS{MinVersion: "1.2"},
+			Headers:        map[string]Secret{},
+			Subprotocol:    "mqtt",
+			DialTimeout:    5 * time.Second,
+			ConnackTimeout: 10 * time.Second,
+			HealthInterval: 5 * time.Second,
+		},
+		Embedded: Embedded{Listen: "127.0.0.1:1883"},
+		Limits: Limits{
+			Sessions:         10000,
+			Dials:            256,
+			Handshakes:       1024,
+			HandshakeTimeout: 10 * time.Second,
+			HeaderSize:       16 * KiB,
+			ConnectSize:      64 * KiB,
+			ConnectTimeout:   10 * time.Second,
+			PacketSize:       256 * MiB,
+			WriteTimeout:     20 * time.Second,
+		},
+		Downlink: Downlink{FrameSize: 64 * KiB},
+		Drain:    Drain{Rate: 500, Timeout: 30 * time.Second},
+		Admin:    Admin{Listen: "127.0.0.1:9090"},
+		Log:      Log{Level: "info", Format: "auto"},
+	}
+}

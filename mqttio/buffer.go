@@ -1,0 +1,52 @@
+package mqttio
+
+import "sync"
+
+// Sizes of the buffers that a [Stream] reads into. A device that says little owns the small one, a burst is read with the medium
+// one, and only a packet that does not fit takes a large one. All come from pools and go back when they are empty.
+const (
+	// Headroom is the scratch space before the first packet of a run: whoever frames the run may write there.
+	Headroom = 10
+	// MaxWhole is the largest packet that is held whole, in bytes. A longer PUBLISH is streamed through.
+	MaxWhole = 64 << 10
+
+	smallBuffer  = 4 << 10
+	mediumBuffer = 32 << 10
+	// The largest topic and a packet identifier must fit as well, to be looked at before a long PUBLISH is let through.
+	largeBuffer = MaxWhole + 1<<10
+	// maxRun is how many packets one run holds.
+	maxRun = 256
+)
+
+// buffer is what a stream reads into, with the ends of the packets found so far.
+type buffer struct {
+	b     []byte
+	ends  []int
+	class int8
+}
+
+var (
+	bufferSizes = [...]int{smallBuffer, mediumBuffer, largeBuffer}
+	bufferPools [len(bufferSizes)]sync.Pool
+)
+
+const (
+	classSmall = iota
+	classMedium
+	classLarge
+)
+
+// takeBuffer takes an empty buffer from the pool of its class.
+func takeBuffer(class int8) *buffer {
+	if b, ok := bufferPools[class].Get().(*buffer); ok {
+		return b
+	}
+	// In a small buffer few packets fit; more than these make a second run.
+	runs := min(maxRun, bufferSizes[class]/64)
+	return &buffer{b: make([]byte, Headroom+bufferSizes[class]), ends: make([]int, 0, runs), class: class}
+}
+
+func (b *buffer) free() {
+	b.ends = b.ends[:0]
+	bufferPools[b.class].Put(b)
+}

@@ -1,0 +1,131 @@
+package mqttio
+
+import "encoding/binary"
+
+// Publish is a view of a PUBLISH packet: its slices point into the packet and are valid as long as its bytes.
+type Publish struct {
+	Topic      []byte // in MQTT 5 empty if a topic alias stands for it
+	PacketID   uint16 // 0 with QoS 0
+	QoS        byte
+	Retain     bool
+	Dup        bool
+	Properties Properties
+	Payload    []byte
+}
+
+// TopicAlias returns the topic alias, or 0 if there is none. It walks over the properties.
+func (p Publish) TopicAlias() uint16 {
+	alias, _ := p.Properties.Get(PropTopicAlias)
+	return uint16(alias.Number)
+}
+
+// ParsePublish reads a whole PUBLISH packet, whose header is h. It checks only that the parts lie within the packet:
+// Check checks the rest. It returns ErrShort if pkt ends inside the packet. It allocates nothing.
+func ParsePublish(h Header, pkt []byte, v Version) (Publish, error) {
+	b, err := body(h, pkt)
+	if err != nil {
+		return Publish{}, err
+	}
+	p := Publish{QoS: h.QoS(), Retain: h.Retain(), Dup: h.Dup()}
+	topic, n := field(b)
+	if n > len(b) {
+		return Publish{}, errFieldLength
+	}
+	p.Topic, b = topic, b[n:]
+	if p.QoS > 0 {
+		if len(b) < 2 {
+			return Publish{}, errFieldLength
+		}
+		p.PacketID, b = binary.BigEndian.Uint16(b), b[2:]
+	}
+	if v == V5 {
+		if p.Properties, b, err = properties(b); err != nil {
+			return Publish{}, err
+		}
+	}
+	p.Payload = b[:len(b):len(b)]
+	return p, nil
+}
+
+func checkPublish(h Header, pkt []byte, v Version, d Direction) error {
+	p, err := ParsePublish(h, pkt, v)
+	if err != nil || d == Down {
+		return err
+	}
+	if err := checkTopicName(p.Topic); err != nil {
+		return err
+	}
+	if p.PacketID == 0 && p.QoS > 0 {
+		return errPacketID
+	}
+	if v != V5 {
+		if len(p.Topic) == 0 {
+			return errTopicEmpty
+		}
+		return nil
+	}
+	return checkPublishProperties(h, p, pkt)
+}
+
+// checkPublishProperties checks the properties of a PUBLISH up, and that there is a topic by name or alias.
+func checkPublishProperties(h Header, p Publish, pkt []byte) error {
+	at := h.Len + 2 + len(p.Topic)
+	if p.QoS > 0 {
+		at += 2
+	}
+	found, _, err := checkBlock(pkt[at:], TypePublish)
+	switch {
+	case err != nil:
+		return err
+	case has(found, PropSubscriptionID):
+		return errUpSubscriptionID
+	case len(p.Topic) == 0 && !has(found, PropTopicAlias):
+		return errTopicNoAlias
+	}
+	return nil
+}
+
+// CheckPublishHead checks as much as head shows of a PUBLISH too large to hold, whose header is h; head begins with the
+// fixed header. It needs the topic and, with QoS above 0, the packet identifier, at most 65,544 bytes, and returns
+// ErrShort until they are complete. It checks them as Check does, save that an empty topic passes in MQTT 5: the
+// properties, which may hold an alias for it, are not checked. n is the number of bytes it covers: fixed header, topic
+// and packet identifier. It allocates nothing.
+func CheckPublishHead(h Header, head []byte, v Version, d Direction) (n int, err error) {
+	if err := CheckHeader(h, v, d); err != nil {
+		return 0, err
+	}
+	if h.Type() != TypePublish {
+		return 0, errNotPublish
+	}
+	if len(head) < h.Len+2 {
+		return 0, ErrShort
+	}
+	id := h.Len + 2 + int(binary.BigEndian.Uint16(head[h.Len:]))
+	n = id
+	if h.QoS() > 0 {
+		n += 2
+	}
+	need := n
+	if v == V5 {
+		need++ // the shortest property block
+	}
+	switch {
+	case need > h.Size():
+		return 0, errFieldLength
+	case n > len(head):
+		return 0, ErrShort
+	case d == Down:
+		return n, nil
+	}
+	topic := head[h.Len+2 : id]
+	if err := checkTopicName(topic); err != nil {
+		return 0, err
+	}
+	if len(topic) == 0 && v != V5 {
+		return 0, errTopicEmpty
+	}
+	if n > id && binary.BigEndian.Uint16(head[id:]) == 0 {
+		return 0, errPacketID
+	}
+	return n, nil
+}

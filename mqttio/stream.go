@@ -1,0 +1,249 @@
+package mqttio
+
+import (
+	"errors"
+	"io"
+)
+
+// ErrTooLarge says that a packet announces more bytes than allowed. It is found in the fixed header, before anything is
+// read for it.
+var ErrTooLarge = errors.New("packet larger than allowed")
+
+// ErrRunFull says that a run holds as many packets as it can.
+var ErrRunFull = errors.New("run is full")
+
+// Stream finds the packets in the bytes read from one end and checks each. Use it in a loop:
+//
+//	for {
+//		p, err := s.Next()
+//		if err == ErrShort || err == ErrRunFull {
+//			write(s.Run()) // everything that was looked at, in one write
+//			s.Done()
+//		}
+//		if err == ErrShort {
+//			_, err = s.Fill(conn)
+//		}
+//		...
+//	}
+//
+// The packets stay where they were read: Run is the bytes of all packets since the last Done, as they came.
+//
+// A packet larger than [MaxWhole] comes in parts, each part as soon as there are MinPart bytes of it or its end: a stream
+// never holds more than one buffer of 65 KiB. Its topic and packet identifier are checked with the first part.
+//
+// The zero value is not usable: set Direction and Limit. Not for concurrent use.
+type Stream struct {
+	Direction Direction
+	// Version is that of the session. 0 means that CONNECT has not come yet: nothing else is taken, and CONNECT itself is
+	// left to ParseConnect.
+	Version Version
+	// Limit is the size above which a packet is refused, in bytes with its fixed header.
+	Limit int
+	// MinPart is how many bytes a part of a long packet has at least, unless it is the last. At most MaxWhole.
+	MinPart int
+
+	buf *buffer
+	pos int // buf.b[Headroom:pos] is the run, buf.b[pos:end] was not looked at yet
+	end int
+
+	left   int    // bytes after pos that belong to the long packet under way
+	long   Header // of that packet
+	want   int    // bytes needed from pos on to get further; 0: any
+	full   bool   // the last Fill filled the buffer: there is more where that came from
+	little bool   // the last Fill brought little
+}
+
+// Packet is what [Stream.Next] found.
+type Packet struct {
+	Header Header
+	// Bytes is the packet as it came, or the part of it that is there. It is valid until the next Fill or Done.
+	Bytes []byte
+	// First and Last tell where in the packet Bytes lies. Both are set for a whole packet.
+	First, Last bool
+}
+
+// Whole reports whether Bytes is the whole packet.
+func (p *Packet) Whole() bool { return p.First && p.Last }
+
+// Next returns the next packet, or the next part of a long one, that is in the buffer. The error is [ErrShort] when more
+// bytes are needed, [ErrRunFull] when Done has to be called first, [ErrTooLarge], [ErrNotConnect] or an [*Error]. After one
+// of the latter three the stream is of no more use.
+func (s *Stream) Next() (p Packet, err error) {
+	if s.pos == s.end {
+		return p, ErrShort
+	}
+	if len(s.buf.ends) == cap(s.buf.ends) {
+		return p, ErrRunFull
+	}
+	if s.left > 0 {
+		return s.nextPart(false)
+	}
+	b := s.buf.b[s.pos:s.end]
+	if s.Version == 0 && s.Direction == Up && Type(b[0]>>4) != TypeConnect {
+		return p, ErrNotConnect
+	}
+	h, err := ParseHeader(b)
+	if err != nil {
+		s.want = 0
+		return p, err
+	}
+	size := h.Size()
+	if size > s.Limit {
+		return p, ErrTooLarge
+	}
+	if size > len(b) {
+		return s.nextLong(h, b)
+	}
+	b = b[:size]
+	if s.Version != 0 {
+		if err := Check(h, b, s.Version, s.Direction); err != nil {
+			return p, err
+		}
+	}
+	s.advance(size)
+	return Packet{Header: h, Bytes: b, First: true, Last: true}, nil
+}
+
+// nextLong looks at a packet that is not whole in the buffer: it is waited for if it can be held, streamed if not.
+func (s *Stream) nextLong(h Header, b []byte) (p Packet, err error) {
+	if s.Version != 0 {
+		if err := CheckHeader(h, s.Version, s.Direction); err != nil {
+			return p, err
+		}
+	}
+	size := h.Size()
+	if size <= MaxWhole {
+		s.want = size
+		return p, ErrShort
+	}
+	if h.Type() == TypePublish {
+		if _, err := CheckPublishHead(h, b, s.Version, s.Direction); err != nil {
+			if err == ErrShort {
+				s.want = max(len(b)+1, smallBuffer)
+			}
+			return p, err
+		}
+	} else if s.Direction == Up {
+		return p, ErrTooLarge // nothing but PUBLISH is that long in practice, and it could not be checked
+	}
+	s.left, s.long = size, h
+	return s.nextPart(true)
+}
+
+func (s *Stream) nextPart(first bool) (p Packet, err error) {
+	n := min(s.end-s.pos, s.left)
+	if n < s.left && n < s.MinPart {
+		s.want = min(s.left, s.MinPart)
+		if first {
+			s.left = 0 // it begins when the first part is there
+		}
+		return p, ErrShort
+	}
+	if n > MaxWhole {
+		n = MaxWhole
+	}
+	p = Packet{Header: s.long, Bytes: s.buf.b[s.pos : s.pos+n], First: first, Last: n == s.left}
+	s.left -= n
+	s.advance(n)
+	return p, nil
+}
+
+func (s *Stream) advance(n int) {
+	s.pos += n
+	s.want = 0
+	s.buf.ends = append(s.buf.ends, s.pos)
+}
+
+// Run returns the packets found since the last Done as one piece: buf[Headroom:] begins with the first, and each of ends
+// is where one ends. The bytes before Headroom are scratch. It is empty when there was no packet.
+func (s *Stream) Run() (buf []byte, ends []int) {
+	if s.buf == nil {
+		return nil, nil
+	}
+	return s.buf.b[:s.pos], s.buf.ends
+}
+
+// DropLast takes the packet that Next returned last out of the run. It must have been a whole one, and the first call since.
+func (s *Stream) DropLast() {
+	ends := s.buf.ends[:len(s.buf.ends)-1]
+	s.buf.ends, s.pos = ends, Headroom
+	if len(ends) > 0 {
+		s.pos = ends[len(ends)-1]
+	}
+	s.end = s.pos
+}
+
+// Done forgets the run: its bytes may be overwritten.
+func (s *Stream) Done() {
+	if s.buf == nil {
+		return
+	}
+	s.buf.ends = s.buf.ends[:0]
+	if s.pos == s.end {
+		s.buf.free()
+		s.buf, s.pos, s.end = nil, 0, 0
+		return
+	}
+	s.compact(s.buf)
+}
+
+// compact moves what was not looked at to the front of to.
+func (s *Stream) compact(to *buffer) {
+	n := copy(to.b[Headroom:], s.buf.b[s.pos:s.end])
+	s.pos, s.end = Headroom, Headroom+n
+}
+
+// MidPacket reports whether the run ended within a long packet.
+func (s *Stream) MidPacket() bool { return s.left > 0 }
+
+// Idle reports whether the stream holds nothing at all: no buffer and no part of a packet.
+func (s *Stream) Idle() bool { return s.buf == nil && s.left == 0 }
+
+// Fill reads once from r and returns how many bytes came. Call Done first.
+func (s *Stream) Fill(r io.Reader) (int, error) {
+	s.room()
+	space := s.buf.b[s.end:]
+	n, err := r.Read(space)
+	s.end += n
+	s.full, s.little = n == len(space), n < smallBuffer/2
+	if s.pos == s.end {
+		s.Done()
+	}
+	return n, err
+}
+
+// room makes sure that there is a buffer, large enough for what is wanted and for what is likely to come.
+func (s *Stream) room() {
+	class := s.class()
+	switch {
+	case s.buf == nil:
+		s.buf = takeBuffer(class)
+		s.pos, s.end = Headroom, Headroom
+	case class > s.buf.class:
+		bigger := takeBuffer(class)
+		s.compact(bigger)
+		s.buf.free()
+		s.buf = bigger
+	}
+}
+
+func (s *Stream) class() int8 {
+	need := max(s.want, s.end-s.pos+1)
+	switch {
+	case need > mediumBuffer:
+		return classLarge
+	case need > smallBuffer, s.full, s.left > smallBuffer:
+		return classMedium
+	case s.buf != nil && !s.little:
+		return s.buf.class
+	}
+	return classSmall
+}
+
+// Close frees the buffer.
+func (s *Stream) Close() {
+	if s.buf != nil {
+		s.buf.free()
+		s.buf = nil
+	}
+}

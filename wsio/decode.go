@@ -1,0 +1,166 @@
+package wsio
+
+// decoder turns the bytes of a device's frames into the bytes of its stream, in place. It holds what lies between two
+// calls: where in a frame it stands, a header or a control payload that was cut, a ping to answer, the peer's close.
+// The zero value is ready. Not for concurrent use.
+type decoder struct {
+	left      uint64 // payload bytes of the current frame still to come
+	mask      uint32 // for the next of them
+	op        opcode // of the current frame
+	inMessage bool   // a data frame without FIN came, its continuation has to follow
+
+	partial    [maxHeader]byte // a header that was cut
+	partialLen int8
+
+	control *controlPayload // of the control frame under way; nil while there was none
+
+	pinged bool // control.ping holds a ping that was not answered yet
+	closed bool // a close frame came; nothing after it counts
+}
+
+// controlPayload exists once a device has sent a control frame; most never do.
+type controlPayload struct {
+	buf   [maxControl]byte
+	len   int
+	ping  [maxControl]byte // the latest ping; only that one needs an answer (RFC 6455 section 5.5.3)
+	pingN int
+}
+
+// decode replaces the frames in b by the stream bytes they carry and returns how many there are, at the front of b. An
+// error comes with the bytes before it.
+func (d *decoder) decode(b []byte) (n int, err error) {
+	r := 0
+	for r < len(b) && !d.closed {
+		if d.left == 0 {
+			size, err := d.header(b[r:])
+			if err != nil {
+				return n, err
+			}
+			r += size
+			continue
+		}
+		k := len(b) - r
+		if uint64(k) > d.left {
+			k = int(d.left)
+		}
+		if d.op.control() {
+			d.mask = unmask(d.control.buf[d.control.len:d.control.len+k], b[r:r+k], d.mask)
+			d.control.len += k
+		} else {
+			d.mask = unmask(b[n:n+k], b[r:r+k], d.mask)
+			n += k
+		}
+		r += k
+		if d.left -= uint64(k); d.left == 0 && d.op.control() {
+			d.endControl()
+		}
+	}
+	return n, nil
+}
+
+// header reads a frame header from b, or as much of it as there is, and returns how many bytes of b it took.
+func (d *decoder) header(b []byte) (taken int, err error) {
+	if d.partialLen > 0 {
+		return d.cutHeader(b)
+	}
+	h, size, err := parseHeader(b)
+	if err != nil {
+		return 0, err
+	}
+	if size == 0 {
+		d.partialLen = int8(copy(d.partial[:], b))
+		return len(b), nil
+	}
+	return size, d.begin(h)
+}
+
+// cutHeader goes on with a header whose first bytes came with an earlier read.
+func (d *decoder) cutHeader(b []byte) (taken int, err error) {
+	had := int(d.partialLen)
+	n := had + copy(d.partial[had:], b)
+	h, size, err := parseHeader(d.partial[:n])
+	if err != nil {
+		return 0, err
+	}
+	if size == 0 {
+		d.partialLen = int8(n)
+		return len(b), nil
+	}
+	d.partialLen = 0
+	return size - had, d.begin(h)
+}
+
+// begin checks a frame's header against the rules and makes its payload the current one.
+func (d *decoder) begin(h header) error {
+	if err := d.check(h); err != nil {
+		return err
+	}
+	d.left, d.mask, d.op = h.length, h.mask, h.op
+	if h.op.control() {
+		if d.control == nil {
+			d.control = new(controlPayload)
+		}
+		d.control.len = 0
+		if h.length == 0 {
+			d.endControl()
+		}
+		return nil
+	}
+	d.inMessage = !h.fin
+	return nil
+}
+
+func (d *decoder) check(h header) error {
+	switch h.op {
+	case opBinary:
+		if d.inMessage {
+			return errInterleaved
+		}
+	case opContinuation:
+		if !d.inMessage {
+			return errContinuation
+		}
+	case opText:
+		return errText
+	case opClose, opPing, opPong:
+		if !h.fin || h.length > maxControl {
+			return errControlFrame
+		}
+	default:
+		return errOpcode
+	}
+	if h.length>>63 != 0 {
+		return errLengthSign
+	}
+	if h.length > maxFrameLen {
+		return errFrameTooLong
+	}
+	// Paho Python and older ESP firmware leave pongs and closes unmasked (device-quirks U3). They carry no payload
+	// that reaches the broker, so there is nothing that masking would protect.
+	if !h.masked && h.op != opPong && h.op != opClose {
+		return errUnmasked
+	}
+	return nil
+}
+
+func (d *decoder) endControl() {
+	switch d.op {
+	case opPing:
+		d.control.pingN = copy(d.control.ping[:], d.control.buf[:d.control.len])
+		d.pinged = true
+	case opClose:
+		d.closed = true
+	}
+}
+
+// takePing returns the payload of the latest unanswered ping. It is valid until the next call of decode.
+func (d *decoder) takePing() (payload []byte, ok bool) {
+	if !d.pinged {
+		return nil, false
+	}
+	d.pinged = false
+	return d.control.ping[:d.control.pingN], true
+}
+
+// idle reports whether nothing but the kind of the next frame is remembered.
+func (d *decoder) idle() bool { return d.left == 0 && d.partialLen == 0 }

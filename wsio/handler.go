@@ -1,0 +1,183 @@
+package wsio
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Options are what a [Handler] needs to know. The zero value of a field has the meaning given with it.
+type Options struct {
+	// Paths on which a WebSocket may be opened, compared letter by letter. Empty: /mqtt and /.
+	Paths []string
+	// Origins that a browser may come from, as scheme://host[:port] or "null", compared as a whole. A request without
+	// Origin is a device and passes. Empty: not checked.
+	Origins []string
+	// SubprotocolOptional lets devices in that offer no subprotocol at all, against [MQTT-6.0.0-3].
+	SubprotocolOptional bool
+	// ExtraSubprotocols are odd names to accept beside those of MQTT, such as "arduino".
+	ExtraSubprotocols []string
+	// MaxFrame is the largest payload of a frame to the device, in bytes. 0: 64 KiB.
+	MaxFrame int
+	// Admit is asked before the upgrade whether a session would be taken now, and names the cause if not. Nil: always.
+	Admit func(*http.Request) (cause string)
+	// Answer says how a refusal is told to the device. cause is a [Cause] or what Admit returned. Nil: status 400 and the cause.
+	Answer func(cause string) Answer
+	// Refused hears of every refusal. Nil: nobody does.
+	Refused func(r *http.Request, cause string)
+	// Accepted is given every device that was let in and owns the connection from then on. It must return soon: the
+	// goroutine and the buffers of the HTTP server are free only then.
+	Accepted func(*Conn, *http.Request)
+}
+
+// Answer is the HTTP response to a refused handshake.
+type Answer struct {
+	Status     int
+	RetryAfter time.Duration // rounded up to seconds; 0: no Retry-After
+	Text       string        // one line for people
+}
+
+const defaultMaxFrame = 64 << 10
+
+// Handler answers the requests of devices. It is safe for concurrent use.
+type Handler struct {
+	opts Options
+}
+
+// NewHandler returns a handler with these options.
+func NewHandler(opts Options) *Handler {
+	if len(opts.Paths) == 0 {
+		opts.Paths = []string{"/mqtt", "/"}
+	}
+	if opts.MaxFrame <= 0 {
+		opts.MaxFrame = defaultMaxFrame
+	}
+	return &Handler{opts: opts}
+}
+
+// ServeHTTP upgrades a good handshake and refuses everything else with less than 1 KiB (device-quirks H9): ESP32 firmware
+// reads any response into 1024 bytes. It never redirects (H10).
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if isBrowserVisit(r) && h.knownPath(r) {
+		writePage(w)
+		return
+	}
+	if cause := h.check(r); cause != "" {
+		h.refuse(w, r, string(cause))
+		return
+	}
+	subprotocol, offered := selectSubprotocol(r.Header, h.opts.ExtraSubprotocols)
+	if subprotocol == "" && (offered || !h.opts.SubprotocolOptional) {
+		h.refuse(w, r, string(CauseSubprotocol))
+		return
+	}
+	if h.opts.Admit != nil {
+		if cause := h.opts.Admit(r); cause != "" {
+			h.refuse(w, r, cause)
+			return
+		}
+	}
+	conn, err := upgrade(w, r, subprotocol, h.opts.MaxFrame)
+	if err != nil {
+		return // the device has gone
+	}
+	h.opts.Accepted(conn, r)
+}
+
+// check holds the request against RFC 6455 section 4.2.1, strictest where others were attacked.
+func (h *Handler) check(r *http.Request) Cause {
+	switch {
+	case !h.knownPath(r):
+		return CausePath
+	case r.Method != http.MethodGet:
+		return CauseMethod
+	case r.ProtoMajor != 1 || r.ProtoMinor != 1:
+		return CauseHTTPVersion
+	case !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket"):
+		return CauseNotWebSocket
+	case !slices.Equal(r.Header.Values("Sec-Websocket-Version"), []string{"13"}):
+		return CauseWebSocketVersion
+	case !validKey(r.Header.Values("Sec-Websocket-Key")):
+		return CauseWebSocketKey
+	case r.ContentLength != 0 || len(r.TransferEncoding) > 0:
+		return CauseRequestBody
+	case !h.originAllowed(r.Header.Values("Origin")):
+		return CauseOrigin
+	}
+	return ""
+}
+
+// knownPath compares the path as it came: one written with escapes is another path.
+func (h *Handler) knownPath(r *http.Request) bool {
+	return r.URL.RawPath == "" && slices.Contains(h.opts.Paths, r.URL.Path)
+}
+
+func (h *Handler) originAllowed(origins []string) bool {
+	if len(h.opts.Origins) == 0 || len(origins) == 0 {
+		return true
+	}
+	return len(origins) == 1 && slices.ContainsFunc(h.opts.Origins, func(allowed string) bool {
+		return equalASCII(allowed, origins[0])
+	})
+}
+
+// validKey checks for exactly one key that is the base64 of 16 bytes (RFC 6455 section 4.2.1).
+func validKey(keys []string) bool {
+	if len(keys) != 1 || len(keys[0]) != 24 {
+		return false
+	}
+	var raw [18]byte
+	n, err := base64.StdEncoding.Decode(raw[:], []byte(keys[0]))
+	return err == nil && n == 16
+}
+
+// hasToken looks for a token in a comma-separated header, whatever its case.
+func hasToken(h http.Header, key, token string) bool {
+	for _, line := range h.Values(key) {
+		for part := range strings.SplitSeq(line, ",") {
+			if strings.EqualFold(strings.Trim(part, " \t"), token) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
+	answer := Answer{Status: http.StatusBadRequest, Text: cause}
+	if h.opts.Answer != nil {
+		answer = h.opts.Answer(cause)
+	}
+	if h.opts.Refused != nil {
+		h.opts.Refused(r, cause)
+	}
+	header := w.Header()
+	switch Cause(cause) {
+	case CauseWebSocketVersion:
+		header.Set("Sec-Websocket-Version", "13") // RFC 6455 section 4.4
+	case CauseMethod:
+		header.Set("Allow", http.MethodGet)
+	}
+	if answer.Status == http.StatusUpgradeRequired {
+		header.Set("Upgrade", "websocket") // RFC 9110 section 15.5.22; net/http adds Connection: close
+	}
+	if answer.RetryAfter > 0 {
+		seconds := (answer.RetryAfter + time.Second - 1) / time.Second
+		header.Set("Retry-After", strconv.Itoa(int(seconds)))
+	}
+	writeText(w, answer.Status, "text/plain; charset=utf-8", answer.Text+"\n")
+}
+
+// writeText answers with a small body and the end of the connection.
+func writeText(w http.ResponseWriter, status int, contentType, body string) {
+	header := w.Header()
+	header.Set("Connection", "close")
+	header.Set("Content-Type", contentType)
+	header.Set("Content-Length", strconv.Itoa(len(body)))
+	header.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body)) // the device may have gone; there is nobody left to tell
+}

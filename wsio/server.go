@@ -1,0 +1,121 @@
+package wsio
+
+import (
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// Limits bound what a connection may cost before it is a WebSocket.
+type Limits struct {
+	Handshakes       int           // connections that are not a WebSocket yet, over all listeners
+	HandshakeTimeout time.Duration // from accept to the end of the request, the TLS handshake included
+	HeaderSize       int           // bytes of request line and headers; net/http allows 4 KiB more
+}
+
+// NewServer returns an HTTP/1.1 server for devices: none of the clients of device-quirks opens a WebSocket over HTTP/2.
+// Its own complaints about broken requests go to log at level debug: a stranger must not be able to fill the log.
+func NewServer(h http.Handler, limits Limits, log *slog.Logger) *http.Server {
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	return &http.Server{
+		Handler:           h,
+		Protocols:         protocols,
+		ReadHeaderTimeout: limits.HandshakeTimeout,
+		ReadTimeout:       limits.HandshakeTimeout,
+		WriteTimeout:      limits.HandshakeTimeout,
+		IdleTimeout:       limits.HandshakeTimeout,
+		MaxHeaderBytes:    limits.HeaderSize,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// Gate counts the connections that are not a WebSocket yet and stops accepting while there are too many: each has a
+// deadline, so places come free. One gate serves all listeners of a process.
+type Gate struct {
+	places chan struct{}
+}
+
+// NewGate returns a gate with n places.
+func NewGate(n int) *Gate { return &Gate{places: make(chan struct{}, n)} } // the buffer is the limit itself
+
+// Listener returns l behind the gate, speaking TLS if config is not nil.
+func (g *Gate) Listener(l net.Listener, config *tls.Config) net.Listener {
+	gated := &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
+	if config == nil {
+		return gated
+	}
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	// A frame that fits one TLS record shall travel in one (device-quirks D2): Go would begin with small records.
+	config.DynamicRecordSizingDisabled = true
+	return tls.NewListener(gated, config)
+}
+
+type gatedListener struct {
+	net.Listener
+	gate  *Gate
+	once  sync.Once
+	done  chan struct{}
+	close error
+}
+
+// Accept waits for a free place, then for a connection.
+func (l *gatedListener) Accept() (net.Conn, error) {
+	select {
+	case l.gate.places <- struct{}{}:
+	case <-l.done:
+		return nil, net.ErrClosed
+	}
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		<-l.gate.places
+		return nil, err
+	}
+	return &gatedConn{Conn: nc, gate: l.gate}, nil
+}
+
+// Close stops Accept.
+func (l *gatedListener) Close() error {
+	l.once.Do(func() {
+		close(l.done)
+		l.close = l.Listener.Close()
+	})
+	return l.close
+}
+
+// gatedConn holds a place at the gate until it is closed or released.
+type gatedConn struct {
+	net.Conn
+	gate *Gate
+	left sync.Once
+}
+
+func (c *gatedConn) leave() { c.left.Do(func() { <-c.gate.places }) }
+
+// Close gives the place back.
+func (c *gatedConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
+}
+
+// NetConn returns the connection below.
+func (c *gatedConn) NetConn() net.Conn { return c.Conn }
+
+// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrapper off where nothing
+// else refers to it.
+func release(nc net.Conn) net.Conn {
+	switch c := nc.(type) {
+	case *gatedConn:
+		c.leave()
+		return c.Conn
+	case *tls.Conn:
+		if g, ok := c.NetConn().(*gatedConn); ok {
+			g.leave()
+		}
+	}
+	return nc
+}

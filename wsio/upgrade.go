@@ -1,0 +1,83 @@
+package wsio
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+
+	"github.com/coder/websocket"
+)
+
+// upgrade answers 101 and returns the open WebSocket.
+//
+// The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
+// write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes.
+func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, maxFrame int) (*Conn, error) {
+	u := &upgrader{w: w, header: make(http.Header)}
+	opts := websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
+	if subprotocol != "" {
+		opts.Subprotocols = []string{subprotocol}
+	}
+	lib, err := websocket.Accept(u, r, &opts)
+	if err != nil {
+		if u.nc != nil {
+			u.nc.Close()
+		}
+		return nil, err
+	}
+	_ = lib.CloseNow() // frees what the library holds; the connection stays open behind its guard
+	response := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+		"Sec-WebSocket-Accept: " + u.header.Get("Sec-WebSocket-Accept") + "\r\n"
+	if subprotocol != "" {
+		response += "Sec-WebSocket-Protocol: " + subprotocol + "\r\n"
+	}
+	if _, err := u.nc.Write([]byte(response + "\r\n")); err != nil {
+		u.nc.Close()
+		return nil, fmt.Errorf("write the 101 response: %w", err)
+	}
+	return newConn(u.nc, u.early, subprotocol, maxFrame), nil
+}
+
+// upgrader is the ResponseWriter that the library sees: it keeps the headers and takes the connection out of net/http without
+// its buffers of 4 KiB each way.
+type upgrader struct {
+	w      http.ResponseWriter
+	header http.Header
+	nc     net.Conn
+	early  []byte
+}
+
+// Header is where the library leaves the accept key.
+func (u *upgrader) Header() http.Header { return u.header }
+
+// WriteHeader does nothing: the response is written in one piece afterwards.
+func (u *upgrader) WriteHeader(int) {}
+
+// Write would be the library refusing what the handler let pass.
+func (u *upgrader) Write([]byte) (int, error) {
+	return 0, errors.New("websocket library refused a handshake that was checked")
+}
+
+// Hijack takes the connection over and gives the library one that it cannot close.
+func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	nc, rw, err := http.NewResponseController(u.w).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	if n := rw.Reader.Buffered(); n > 0 {
+		peeked, _ := rw.Reader.Peek(n)
+		u.early = append(u.early, peeked...)
+	}
+	u.nc = release(nc)
+	g := guard{nc}
+	const smallest = 16
+	return g, bufio.NewReadWriter(bufio.NewReaderSize(g, smallest), bufio.NewWriterSize(g, smallest)), nil
+}
+
+// guard is a connection that stays open when it is closed.
+type guard struct{ net.Conn }
+
+// Close does nothing.
+func (guard) Close() error { return nil }

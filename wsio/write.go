@@ -1,0 +1,211 @@
+package wsio
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	gatherSize = 16 << 10 // frames that go out in one write
+	gatherMax  = 4 << 10  // a longer payload is written from where it lies
+)
+
+// gatherBuf has room for its frames and one more header.
+type gatherBuf [gatherSize + maxHeader]byte
+
+var gatherPool = sync.Pool{New: func() any { return new(gatherBuf) }}
+
+// WriteFrames sends consecutive runs of buf, each as one final binary frame: the first run starts at [Headroom], each ends
+// where ends says, and the next follows on. Bytes before the first run and, once sent, those of the runs themselves are
+// overwritten: buf is scratch when it returns. A run longer than the largest frame becomes several complete frames; an
+// empty run is left out, since no frame may be empty (device-quirks D1).
+//
+// Frames are gathered so that a burst costs one write, and no frame's header leaves before its last byte is there (D2, D3).
+func (c *Conn) WriteFrames(buf []byte, ends []int) error {
+	c.wmu.Lock()
+	defer c.unlockWriter()
+	if c.broken != nil {
+		return c.broken
+	}
+	if c.closeSent {
+		return net.ErrClosed
+	}
+	if len(ends) == 1 {
+		return c.writeInPlace(buf, Headroom, ends[0])
+	}
+	return c.writeGathered(buf, ends)
+}
+
+func (c *Conn) writeGathered(buf []byte, ends []int) error {
+	out := gatherPool.Get().(*gatherBuf)
+	defer gatherPool.Put(out)
+	used, start := 0, Headroom
+	for _, end := range ends {
+		n := end - start
+		if n > gatherMax || n > c.maxFrame || used+n > gatherSize {
+			if err := c.writeRaw(out[:used]); err != nil {
+				return err
+			}
+			used = 0
+		}
+		switch {
+		case n > gatherMax || n > c.maxFrame:
+			if err := c.writeInPlace(buf, start, end); err != nil {
+				return err
+			}
+		case n > 0:
+			used += putHeader(out[used:], opBinary, n)
+			used += copy(out[used:], buf[start:end])
+		}
+		start = end
+	}
+	return c.writeRaw(out[:used])
+}
+
+// writeInPlace sends buf[start:end] with each frame's header written over the bytes in front of it, which are no longer needed.
+func (c *Conn) writeInPlace(buf []byte, start, end int) error {
+	for start < end {
+		n := min(end-start, c.maxFrame)
+		at := start - headerSize(n)
+		putHeader(buf[at:], opBinary, n)
+		if err := c.writeRaw(buf[at : start+n]); err != nil {
+			return err
+		}
+		start += n
+	}
+	return nil
+}
+
+// writeRaw writes b in one call. The caller holds wmu.
+func (c *Conn) writeRaw(b []byte) error {
+	if len(b) == 0 {
+		return nil
+	}
+	c.progress.Add(1)
+	_, err := c.nc.Write(b)
+	c.progress.Add(1)
+	c.broken = err
+	return err
+}
+
+// Write sends p as one binary frame, or as several if it is longer than the largest frame. It copies p;
+// [Conn.WriteFrames] does not.
+func (c *Conn) Write(p []byte) (int, error) {
+	buf := make([]byte, Headroom+len(p))
+	copy(buf[Headroom:], p)
+	if err := c.WriteFrames(buf, []int{len(buf)}); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// unlockWriter gives up wmu and sends the pong that the reader could not send meanwhile.
+func (c *Conn) unlockWriter() {
+	for {
+		c.sendPong()
+		c.wmu.Unlock()
+		if !c.pongWaiting.Load() || !c.wmu.TryLock() {
+			return
+		}
+	}
+}
+
+// answerPing sends a pong now, or leaves it to the goroutine that is writing: a device that pings and does not read must
+// not stop its own uplink. Only the latest ping is answered (RFC 6455 section 5.5.3).
+func (c *Conn) answerPing(payload []byte) {
+	c.pongMu.Lock()
+	c.pong = append(c.pong[:0], bitFIN|byte(opPong), byte(len(payload)))
+	c.pong = append(c.pong, payload...)
+	c.pongWaiting.Store(true)
+	c.pongMu.Unlock()
+	if c.wmu.TryLock() {
+		c.unlockWriter()
+	}
+}
+
+// sendPong sends the waiting pong, if there is one. The caller holds wmu.
+func (c *Conn) sendPong() {
+	if !c.pongWaiting.Load() {
+		return
+	}
+	var frame [2 + maxControl]byte
+	c.pongMu.Lock()
+	n := copy(frame[:], c.pong)
+	c.pongWaiting.Store(false)
+	c.pongMu.Unlock()
+	if c.broken == nil && !c.closeSent {
+		_ = c.writeRaw(frame[:n]) // kept in broken, and the reader will hear of it too
+	}
+}
+
+// Ping sends a ping whose payload is never empty: Zephyr takes an empty one for the end (device-quirks D6). While another
+// write is under way there is no need for one, and Ping returns at once.
+func (c *Conn) Ping() error {
+	if !c.wmu.TryLock() {
+		return nil
+	}
+	defer c.unlockWriter()
+	if c.broken != nil || c.closeSent {
+		return net.ErrClosed
+	}
+	return c.writeRaw([]byte{bitFIN | byte(opPing), 4, 'p', 'i', 'n', 'g'})
+}
+
+// sendClose sends a close frame unless one was sent or the stream is broken.
+func (c *Conn) sendClose(code int, text string) {
+	c.wmu.Lock()
+	defer c.unlockWriter()
+	if c.broken != nil || c.closeSent {
+		return
+	}
+	c.closeSent = true
+	_ = c.writeRaw(appendClose(make([]byte, 0, 2+maxControl), code, text)) // the connection ends either way
+}
+
+const (
+	lingerBytes = 256 << 10 // how much a device may still send after our close frame
+	lingerChunk = 512
+)
+
+// CloseWith sends a close frame with the code and text, waits up to wait for the device to close, and closes the connection.
+// Without the wait, bytes still under way from the device would make the kernel reset the connection and the close
+// frame could be lost. It must be called by the goroutine that reads, or when none reads any more. Text longer than 123 bytes
+// is cut.
+func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	_ = c.nc.SetDeadline(deadline) // also frees a writer that is stuck, so that the lock can be had
+	c.sendClose(code, text)
+	if !c.dec.closed && c.closeWrite() == nil {
+		var b [lingerChunk]byte
+		for total := 0; total < lingerBytes; {
+			n, err := c.nc.Read(b[:])
+			if err != nil {
+				break
+			}
+			total += n
+		}
+	}
+	return c.nc.Close()
+}
+
+// closeWrite ends our direction of the connection, through every layer of it: TLS only says close_notify, while many devices
+// wait for the end of the TCP stream itself.
+func (c *Conn) closeWrite() error {
+	type halfCloser interface{ CloseWrite() error }
+	type wrapper interface{ NetConn() net.Conn }
+	err := net.ErrClosed
+	for nc := c.nc; nc != nil; {
+		if h, ok := nc.(halfCloser); ok {
+			if err = h.CloseWrite(); err != nil {
+				return err
+			}
+		}
+		w, ok := nc.(wrapper)
+		if !ok {
+			break
+		}
+		nc = w.NetConn()
+	}
+	return err
+}
