@@ -32,6 +32,11 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
+	// The rows mostly wait: for keepalives, for programs to start. More of them than there are processors shortens that.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "4"); err != nil {
+		panic(err)
+	}
 	goleak.VerifyTestMain(m)
 }
 
