@@ -66,7 +66,7 @@ func Start(t testing.TB, o Options) *Broker {
 	t.Cleanup(func() {
 		b.Kill()
 		if t.Failed() {
-			t.Logf("what Mosquitto said:\n%s", b.Log)
+			t.Logf("what Mosquitto said last:\n%s", b.Log.tail(200))
 		}
 	})
 	b.start(t)

@@ -44,6 +44,13 @@ func (l *Log) String() string {
 	return strings.Join(l.lines, "\n")
 }
 
+// tail is the last n lines.
+func (l *Log) tail(n int) string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.lines[max(0, len(l.lines)-n):], "\n")
+}
+
 // Count is the number of lines so far that contain all the given parts.
 func (l *Log) Count(parts ...string) int {
 	l.mu.Lock()
