@@ -1,0 +1,3 @@
+package wsio_test
+
+var raceEnabled bool
