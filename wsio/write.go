@@ -147,8 +147,10 @@ func (c *Conn) Ping() error {
 	if c.broken != nil || c.closeSent {
 		return net.ErrClosed
 	}
-	return c.writeRaw([]byte{bitFIN | byte(opPing), 4, 'p', 'i', 'n', 'g'})
+	return c.writeRaw(pingFrame)
 }
+
+var pingFrame = []byte{bitFIN | byte(opPing), 4, 'p', 'i', 'n', 'g'}
 
 // sendClose sends a close frame unless one was sent or the stream is broken.
 func (c *Conn) sendClose(code int, text string) {
