@@ -80,13 +80,17 @@ func (s *session) check(now time.Duration) {
 		s.end(ReasonBrokerStalled, nil)
 		return
 	}
+	online := stage(s.stage.Load()) == stageOnline
+	if !online {
+		w.heard.since = 0 // a device that waits for CONNACK has to be silent
+	}
 	// While the broker does not read, neither do we: the silence is not the device's.
 	silence := w.heard.still(s.upBytes.Load(), now)
 	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
-	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && stage(s.stage.Load()) == stageOnline {
+	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && online {
 		w.pinged = now
 		s.b.wg.Go(s.ping) // not here: a device that does not read would stop the watch
 	}
