@@ -113,8 +113,9 @@ func (s *session) passConnect() bool {
 // fillUp reads once from the device.
 func (s *session) fillUp() bool {
 	n, err := s.up.stream.Fill(s.dev)
-	if n > 0 {
+	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))
+		return true
 	}
 	if err != nil {
 		s.end(deviceReason(err), nonEOF(err))
