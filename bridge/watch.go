@@ -66,7 +66,7 @@ func (s *session) check(now time.Duration) {
 	l := &s.b.limits
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
-		s.endStage()
+		s.guard(s.endStage)
 		return
 	}
 	toDevice := s.dev.WriteProgress()
@@ -92,7 +92,7 @@ func (s *session) check(now time.Duration) {
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && online {
 		w.pinged = now
-		s.b.wg.Go(s.ping) // not here: a device that does not read would stop the watch
+		s.b.wg.Go(func() { s.guard(s.ping) }) // not here: a device that does not read would stop the watch
 	}
 }
 
