@@ -37,11 +37,11 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			return c, false
 		}
 		if c, err = mqttio.ParseConnect(p.Bytes); err != nil {
-			s.connect.version = answerVersion(&c)
+			s.connect.version, s.connect.maxPacket = answerVersion(&c), c.MaximumPacketSize
 			s.end(connectReason(err), err)
 			return c, false
 		}
-		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID)}
+		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
 		s.up.stream.Limit = s.b.limits.PacketSize
 		s.up.tally.add(&p)
