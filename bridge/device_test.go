@@ -21,9 +21,11 @@ const patience = time.Hour
 
 // device is a scripted device: it makes and reads frames itself.
 type device struct {
-	t  testing.TB
-	nc net.Conn
-	br *bufio.Reader
+	t     testing.TB
+	nc    net.Conn
+	br    *bufio.Reader
+	pings int // heard
+	pongs int
 }
 
 // knock opens a connection, without a handshake.
@@ -100,8 +102,23 @@ func frame(first byte, payload []byte) []byte {
 	return out
 }
 
-// next reads one frame. Anything but a whole, final, unmasked frame of at most 64 KiB fails the test.
+// next reads one frame that is neither ping nor pong; those are counted.
 func (d *device) next() (op byte, payload []byte, err error) {
+	d.t.Helper()
+	for {
+		switch op, payload, err = d.frame(); {
+		case op == 9 && err == nil:
+			d.pings++
+		case op == 10 && err == nil:
+			d.pongs++
+		default:
+			return op, payload, err
+		}
+	}
+}
+
+// frame reads one frame. Anything but a whole, final, unmasked frame of at most 64 KiB fails the test.
+func (d *device) frame() (op byte, payload []byte, err error) {
 	d.t.Helper()
 	_ = d.nc.SetReadDeadline(time.Now().Add(patience))
 	var head [2]byte

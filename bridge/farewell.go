@@ -45,28 +45,45 @@ func (s *session) sayGoodbye() {
 
 // sayPacket sends CONNACK or DISCONNECT, where the device awaits or understands it.
 func (s *session) sayPacket(c *cause) {
+	buf := s.farewellPacket(c, c.reason.String())
+	if s.tooLarge(buf) {
+		buf = s.farewellPacket(c, "")
+	}
+	if len(buf) == mqttio.Headroom || s.tooLarge(buf) {
+		return
+	}
+	s.devMu.Lock()
+	defer s.devMu.Unlock()
+	if !s.devPart { // inside a long packet nothing can be said but the close frame
+		_ = s.dev.WriteFrames(buf, []int{len(buf)})
+	}
+}
+
+// tooLarge reports whether the device would not take the packet [MQTT-3.2.2-19] [MQTT-3.14.2-3].
+func (s *session) tooLarge(buf []byte) bool {
+	limit := s.connect.maxPacket
+	return limit > 0 && uint64(len(buf)-mqttio.Headroom) > uint64(limit)
+}
+
+// farewellPacket makes CONNACK or DISCONNECT, after Headroom bytes; nothing follows them where there is nothing to say.
+func (s *session) farewellPacket(c *cause, text string) []byte {
 	version := s.connect.version
 	buf := make([]byte, mqttio.Headroom, mqttio.Headroom+128)
 	switch stage(s.stage.Load()) {
 	case stageOnline:
 		if c.reason.Disconnect == 0 || version != mqttio.V5 {
-			return
+			return buf
 		}
-		buf = mqttio.AppendDisconnect(buf, packetCode(c, c.reason.Disconnect), c.reason.String())
+		return mqttio.AppendDisconnect(buf, packetCode(c, c.reason.Disconnect), text)
 	default:
 		code := c.reason.Connack3
 		if version == mqttio.V5 {
 			code = packetCode(c, c.reason.Connack5)
 		}
 		if code == 0 || version == 0 {
-			return
+			return buf
 		}
-		buf = mqttio.AppendConnack(buf, version, code, c.reason.String())
-	}
-	s.devMu.Lock()
-	defer s.devMu.Unlock()
-	if !s.devPart { // inside a long packet nothing can be said but the close frame
-		_ = s.dev.WriteFrames(buf, []int{len(buf)})
+		return mqttio.AppendConnack(buf, version, code, text)
 	}
 }
 

@@ -37,11 +37,11 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			return c, false
 		}
 		if c, err = mqttio.ParseConnect(p.Bytes); err != nil {
-			s.connect.version = answerVersion(&c)
+			s.connect.version, s.connect.maxPacket = answerVersion(&c), c.MaximumPacketSize
 			s.end(connectReason(err), err)
 			return c, false
 		}
-		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID)}
+		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
 		s.up.stream.Limit = s.b.limits.PacketSize
 		s.up.tally.add(&p)
@@ -125,8 +125,9 @@ func (s *session) passConnect() bool {
 // fillUp reads once from the device.
 func (s *session) fillUp() bool {
 	n, err := s.up.stream.Fill(s.dev)
-	if n > 0 {
+	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))
+		return true
 	}
 	if err != nil {
 		if !s.paused(err) {

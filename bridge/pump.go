@@ -107,8 +107,9 @@ func (s *session) pumpDown() {
 // fillDown reads once from the broker.
 func (s *session) fillDown() bool {
 	n, err := s.down.stream.Fill(s.broker)
-	if n > 0 {
+	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
+		return true
 	}
 	switch {
 	case err == nil:

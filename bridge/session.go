@@ -65,8 +65,9 @@ const (
 
 // connectInfo is what a session remembers of its CONNECT. Strings are cut for logs; the packet itself is not kept.
 type connectInfo struct {
-	version  mqttio.Version
-	clientID string
+	version   mqttio.Version
+	clientID  string
+	maxPacket uint32 // that the device takes, in MQTT 5; 0: any
 }
 
 // cause is why a session ends.

@@ -95,7 +95,7 @@ func (s *session) check(now time.Duration) {
 	l := &s.b.limits
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
-		s.endStage()
+		s.guard(s.endStage)
 		return
 	}
 	toDevice := s.dev.WriteProgress()
@@ -109,6 +109,10 @@ func (s *session) check(now time.Duration) {
 		s.end(ReasonBrokerStalled, nil)
 		return
 	}
+	online := stage(s.stage.Load()) == stageOnline
+	if !online {
+		w.heard.since = 0 // a device that waits for CONNACK has to be silent
+	}
 	// While the broker does not read, neither do we: the silence is not the device's.
 	silence := w.heard.still(s.upBytes.Load(), now)
 	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
@@ -116,12 +120,12 @@ func (s *session) check(now time.Duration) {
 		return
 	}
 	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
-	if quiet > idleAfter && stage(s.stage.Load()) == stageOnline {
+	if quiet > idleAfter && online {
 		s.pause()
 	}
-	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && stage(s.stage.Load()) == stageOnline {
+	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && online {
 		w.pinged = now
-		s.b.wg.Go(s.ping) // not here: a device that does not read would stop the watch
+		s.b.wg.Go(func() { s.guard(s.ping) }) // not here: a device that does not read would stop the watch
 	}
 }
 
