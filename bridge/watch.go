@@ -17,6 +17,7 @@ type watched struct {
 	toDevice   moved[uint32] // writes to the device
 	toBroker   moved[uint32] // writes to the broker
 	pinged     time.Duration
+	online     bool // at the last look
 }
 
 // moved is when a counter was last seen to change.
@@ -110,9 +111,10 @@ func (s *session) check(now time.Duration) {
 		return
 	}
 	online := stage(s.stage.Load()) == stageOnline
-	if !online {
-		w.heard.since = 0 // a device that waits for CONNACK has to be silent
+	if !w.online {
+		w.heard.since = 0 // a device that waits for CONNACK has to be silent: its time begins when we see it online
 	}
+	w.online = online
 	// While the broker does not read, neither do we: the silence is not the device's.
 	silence := w.heard.still(s.upBytes.Load(), now)
 	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
