@@ -44,6 +44,8 @@ type Link interface {
 	// Publish hands m to the connection. It waits while too many QoS 1 and 2 messages are under way, and returns before
 	// they are acknowledged. seq, when not 0, is the number under which the Observer hears of acknowledgement and resends.
 	Publish(ctx context.Context, m packet.Message, seq uint64) error
+	// Settle waits until nothing is under way, or until ctx ends.
+	Settle(ctx context.Context)
 	// Drop resets the connection without a farewell, as a power loss does.
 	Drop()
 }

@@ -22,10 +22,9 @@ import (
 // library is a device that is not imitated: autopaho over coder/websocket, with their own reconnecting, keepalive and
 // way of cutting frames.
 type library struct {
-	d    *Device
-	cm   *autopaho.ConnectionManager
-	up   chan struct{}
-	sent sync.WaitGroup
+	d  *Device
+	cm *autopaho.ConnectionManager
+	up chan struct{}
 
 	mu   sync.Mutex
 	conn net.Conn                // the newest, for Drop
@@ -92,7 +91,6 @@ func (l *library) stop(cancel context.CancelFunc) {
 		l.end(errors.New("closed by the device"))
 	}
 	l.mu.Unlock()
-	l.sent.Wait()
 }
 
 func (l *library) config() autopaho.ClientConfig {
@@ -199,37 +197,24 @@ func (l *library) received(p paho.PublishReceived) (bool, error) {
 	return true, nil
 }
 
-// Publish implements Link. The library waits for acknowledgements itself, so those messages get a goroutine each, as
-// many as may be under way.
+// Publish implements Link. The library returns from QoS 1 and 2 only when they are acknowledged, so such a device has one
+// message under way; more of them from several goroutines would lose their order.
 func (l *library) Publish(ctx context.Context, m packet.Message, seq uint64) error {
-	out := &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain}
-	if m.QoS == 0 {
-		l.d.counters.Published.Add(1)
-		_, err := l.cm.Publish(ctx, out)
-		return err
-	}
-	select {
-	case l.d.state.slots <- struct{}{}:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 	l.d.counters.Published.Add(1)
-	l.sent.Go(func() { l.deliver(ctx, out, seq) })
-	return nil
-}
-
-func (l *library) deliver(ctx context.Context, out *paho.Publish, seq uint64) {
-	defer func() { <-l.d.state.slots }()
-	_, err := l.cm.Publish(ctx, out)
+	_, err := l.cm.Publish(ctx, &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain})
 	switch o := l.d.observer; {
-	case o == nil || seq == 0:
+	case o == nil || seq == 0 || m.QoS == 0:
 	case err == nil:
 		o.Acked(l.d.id.Index, seq)
 	default:
 		// The library's session may repeat it on the next connection.
 		o.Resent(l.d.id.Index, seq)
 	}
+	return err
 }
+
+// Settle implements Link; Publish leaves nothing under way.
+func (l *library) Settle(context.Context) {}
 
 // Drop implements Link.
 func (l *library) Drop() {

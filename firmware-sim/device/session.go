@@ -214,6 +214,9 @@ func (s *session) Publish(ctx context.Context, m packet.Message, seq uint64) err
 	return s.send(s.d.version().Publish(m))
 }
 
+// Settle implements Link.
+func (s *session) Settle(ctx context.Context) { s.d.state.settle(ctx) }
+
 // Drop implements Link.
 func (s *session) Drop() {
 	s.end(errors.New("dropped by the device"))

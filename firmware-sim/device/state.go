@@ -129,3 +129,24 @@ func (st *state) finished(id uint16) {
 	defer st.mu.Unlock()
 	delete(st.incoming, id)
 }
+
+// settle waits until all slots are free at once.
+func (st *state) settle(ctx context.Context) {
+	taken := 0
+	for taken < cap(st.slots) {
+		select {
+		case st.slots <- struct{}{}:
+			taken++
+		case <-ctx.Done():
+			st.giveBack(taken)
+			return
+		}
+	}
+	st.giveBack(taken)
+}
+
+func (st *state) giveBack(n int) {
+	for range n {
+		<-st.slots
+	}
+}
