@@ -37,7 +37,6 @@ type run struct {
 	ended    time.Time // of the last device's farewell
 	memory   Memory
 	answers  *CommandReport
-	forced   int64 // devices that had to be cut off at the end
 }
 
 // Run runs the fleet to its end and reports. An error means that nothing could be measured; a bad verdict is no error.
@@ -194,17 +193,31 @@ func (r *run) live(ctx, devices context.Context, stopSending, cut context.Cancel
 	}
 	r.settleCommands(ctx)
 	stopSending()
-	farewell := time.NewTimer(r.config.Drain + time.Second)
-	defer farewell.Stop()
-	select {
-	case <-finished:
-	case <-farewell.C:
-		r.forced = r.online()
-	}
+	r.farewell(finished)
 	stopAside()
 	cut()
 	helpers.Wait()
 	r.ended = time.Now()
+}
+
+// farewell gives devices that are online the time to leave in order; those that wait to reconnect need none.
+func (r *run) farewell(finished <-chan struct{}) {
+	deadline := time.NewTimer(r.config.Drain + time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-finished:
+			return
+		case <-deadline.C:
+			return
+		case <-tick.C:
+			if r.online() == 0 {
+				return
+			}
+		}
+	}
 }
 
 // start runs every device, spread over the ramp.
