@@ -26,7 +26,9 @@ func controlAssertions() []Assertion {
 			return w.frame(true, wire.Close, []byte{3, 0xE8})
 		}, true)},
 		{"close-unmasked", "an unmasked CLOSE ends the connection", "U3", those(func(p profile.Profile) bool { return p.Closing.Unmasked }),
-			leaves(func(*peer) []byte { return wire.AppendFrame(nil, wire.Header{Fin: true, Op: wire.Close}, []byte{3, 0xE8}) }, false)},
+			leaves(func(*peer) []byte {
+				return wire.AppendFrame(nil, wire.Header{Fin: true, Op: wire.Close}, []byte{3, 0xE8})
+			}, false)},
 		{"close-12592", "the close code 12592 ends the connection like any other", "U6",
 			those(func(p profile.Profile) bool { return string(p.Closing.Payload) == "1000" }), leaves(func(w *peer) []byte {
 				return w.frame(true, wire.Close, []byte("1000"))

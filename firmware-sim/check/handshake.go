@@ -34,10 +34,10 @@ func handshakeAssertions() []Assertion {
 		{"101-nothing-after", "nothing follows the 101 until the device has sent something", "H8",
 			those(func(p profile.Profile) bool { return p.Response.LosesAfter }), nothingAfter},
 		{"101-header-form", "Upgrade: websocket and Connection: Upgrade as whole values, one space after each colon, no empty value", "H4, H5",
-			those(func(p profile.Profile) bool {
+			append(those(func(p profile.Profile) bool {
 				r := p.Response
-				return r.NeedsSpace || r.NeedsValues || r.AcceptSpace || r.Upgrade == profile.WholeFold || r.Connection == profile.WholeFold
-			}), headerForm},
+				return r.NeedsSpace || r.NeedsValues || r.AcceptSpace || r.Connection == profile.WholeFold
+			}), "NNG (exact websocket)"), headerForm},
 		{"101-accept", "Sec-WebSocket-Accept is right", "RFC 6455 4.2.2",
 			those(func(p profile.Profile) bool { return p.Response.Accept }), func(p *probe) (Status, string) {
 				resp, req, err := p.shake(plain())

@@ -286,6 +286,7 @@ func (w *peer) closure() (how string, served, still bool) {
 			return how + tidy(err).Error(), served, false
 		case f.Op == wire.Close:
 			how += "CLOSE " + closeText(f.Payload) + ", "
+			_ = w.raw(w.frame(true, wire.Close, f.Payload)) // a peer that waits for the answer shall have it
 		case !f.Op.Control() && len(f.Payload) >= 4 && f.Payload[0]>>4 == packet.CONNACK && f.Payload[3] == 0:
 			served = true
 			how += "CONNACK, "
