@@ -42,8 +42,7 @@ func controlAssertions() []Assertion {
 			if err := w.send(packet.Disconnect()); err != nil {
 				return err
 			}
-			w.closure()
-			return nil
+			return w.conn.Close()
 		})},
 	}
 }
