@@ -2,6 +2,7 @@ package device
 
 import (
 	"maps"
+	"regexp"
 	"sync"
 	"sync/atomic"
 
@@ -49,7 +50,11 @@ func (c *Counters) Errors() map[string]int64 {
 	return maps.Clone(c.errors)
 }
 
+// ephemeral finds the local end of a connection in an error: it differs every time and says nothing.
+var ephemeral = regexp.MustCompile(`[\[\]0-9a-f.:]+:\d+->`)
+
 func (c *Counters) note(text string) { // with mu held
+	text = ephemeral.ReplaceAllString(text, "")
 	if c.errors == nil {
 		c.errors = make(map[string]int64)
 	}
