@@ -16,6 +16,10 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 	}
 	switch kind {
 	case mqttio.TypeConnack:
+		if p.Whole() {
+			s.down.stream.DropLast()
+		}
+		s.flushDown() // what came before it was good
 		s.end(ReasonBrokerMalformed, errSecondConnack)
 		return false
 	case mqttio.TypeDisconnect: // MQTT 5 only

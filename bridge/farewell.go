@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"time"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -14,6 +15,13 @@ func (s *session) closeBrokerWrite() {
 		return
 	}
 	s.broker.Close()
+}
+
+// goodbyeSaid reports whether sayGoodbye has begun.
+func (s *session) goodbyeSaid() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.farewell
 }
 
 // sayGoodbye tells the device why the session ends, in the words that it understands now, and closes its connection.
@@ -30,6 +38,7 @@ func (s *session) sayGoodbye() {
 		s.dev.Close()
 		return
 	}
+	_ = s.dev.SetWriteDeadline(time.Now().Add(goodbyeTime)) // interrupt's may have passed while the broker's was awaited
 	s.sayPacket(c)
 	_ = s.dev.CloseWith(c.reason.Close, c.reason.String(), goodbyeTime) // the device may have gone meanwhile
 }

@@ -79,8 +79,13 @@ func connectReason(err error) *Reason {
 // dial connects to a broker, once there is a place among those that are doing so.
 func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.enter(stageDial, 0)
-	ctx, cancel := context.WithTimeout(s.ctx, s.b.limits.DialTimeout)
+	if s.ending() { // CONNECT came with the handshake of a device that cannot be taken
+		return false
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), s.b.limits.DialTimeout)
 	defer cancel()
+	s.dialing(cancel)
+	defer s.dialing(nil)
 	select {
 	case s.b.dials <- struct{}{}:
 		defer func() { <-s.b.dials }()
@@ -101,6 +106,16 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	return !s.ending()
 }
 
+// dialing keeps the way to end the dial under way.
+func (s *session) dialing(cancel context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancelDial = cancel
+	if cancel != nil && s.ending() {
+		cancel()
+	}
+}
+
 // passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
 func (s *session) passConnect() bool {
 	s.enter(stageConnack, s.b.limits.ConnackTimeout)
@@ -114,7 +129,9 @@ func (s *session) fillUp() bool {
 		s.upBytes.Add(uint64(n))
 	}
 	if err != nil {
-		s.end(deviceReason(err), nonEOF(err))
+		if !s.paused(err) {
+			s.end(deviceReason(err), nonEOF(err))
+		}
 		return false
 	}
 	return true

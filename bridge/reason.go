@@ -98,7 +98,7 @@ var (
 		Text: "the first packet was not CONNECT [MQTT-3.1.0-1]"}
 	ReasonConnectMalformed = &Reason{Label: "connect-malformed", Connack5: codeMalformed, Close: closeProtocol,
 		Text: "malformed CONNECT"}
-	ReasonConnectTooLarge = &Reason{Label: "connect-too-large", Connack5: codePacketLarge, Close: closeTooBig,
+	ReasonConnectTooLarge = &Reason{Label: "connect-too-large", Close: closeTooBig,
 		Text: "CONNECT is larger than allowed (limits.connect-size)"}
 	ReasonMQTTVersion = &Reason{Label: "mqtt-version", Connack3: connack3Version, Connack5: codeVersion, Close: closeProtocol,
 		Text: "this version of MQTT is not spoken here; 3.1, 3.1.1 and 5 are [MQTT-3.1.2-2]"}

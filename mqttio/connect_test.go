@@ -22,7 +22,7 @@ func TestParseConnect31(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Version != mqttio.V31 || c.Level != 3 || c.Bridge || !c.Clean || c.KeepAlive != 60 || string(c.ClientID) != "dev" {
+	if c.Version != mqttio.V31 || c.Level != 3 || c.Bridge || !c.CleanStart || c.KeepAlive != 60 || string(c.ClientID) != "dev" {
 		t.Errorf("%+v", c)
 	}
 	if !c.Will || c.WillQoS != 1 || c.WillRetain || string(c.WillTopic) != "w/t" || string(c.WillPayload) != "gone" {
@@ -39,13 +39,13 @@ func TestParseConnect311(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Version != mqttio.V311 || c.Level != 0x84 || !c.Bridge || c.Clean || c.KeepAlive != 0 || !c.WillRetain || c.WillQoS != 0 {
+	if c.Version != mqttio.V311 || c.Level != 0x84 || !c.Bridge || c.CleanStart || c.KeepAlive != 0 || !c.WillRetain || c.WillQoS != 0 {
 		t.Errorf("%+v", c)
 	}
 	if c.ReceiveMaximum != 65535 || c.Properties != nil || !c.RequestProblemInfo {
 		t.Errorf("properties of a 3.1.1 CONNECT: %+v", c)
 	}
-	if c, err = mqttio.ParseConnect(packet(t, 0x10, "0004'MQTT' 04 00 000A 0000")); err != nil || len(c.ClientID) != 0 || c.Clean {
+	if c, err = mqttio.ParseConnect(packet(t, 0x10, "0004'MQTT' 04 00 000A 0000")); err != nil || len(c.ClientID) != 0 || c.CleanStart {
 		t.Errorf("zero-length client identifier is the broker's to answer: %+v, %v", c, err)
 	}
 }
@@ -116,6 +116,10 @@ func TestParseConnectViolations(t *testing.T) {
 		{"accepted 5 password without user name", v5 + "42 000A 00 0001'c' 0001'p'", ""},
 		{"MQTT-3.1.2-1 another name", "0004'MQTX' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
 		{"MQTT-3.1.2-1 name beyond the packet", "00FF'MQTT' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
+		{"MQTT-3.1.2-1 name and nothing else", "0004'MQTT'", "MQTT-3.1.2-1"},
+		{"MQTT-3.1.2-1 nothing", "", "MQTT-3.1.2-1"},
+		{"level and nothing else", v4, "section 2.2.3"},
+		{"3.1 of 12 bytes", "0006'MQIsdp' 03 02 000A", "MQTT-3.1.3-3"},
 		{"MQTT-3.1.2-1 lower case", "0004'mqtt' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
 		{"MQTT-3.1.2-2 level 3 with MQTT", "0004'MQTT' 03 02 000A 0001'c'", "MQTT-3.1.2-2"},
 		{"MQTT-3.1.2-2 level 4 with MQIsdp", "0006'MQIsdp' 04 02 000A 0001'c'", "MQTT-3.1.2-2"},

@@ -1,0 +1,104 @@
+package bridge_test
+
+import (
+	"fmt"
+	"log/slog"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"mqtt-ws-bridge/bridge"
+)
+
+// table is the table of reasons once more, written by hand: label, HTTP status, Retry-After in seconds, CONNACK code in 3.x and 5, DISCONNECT code
+// in 5, close code, level.
+const table = `
+unknown-path        404  0 00 00 00    0 INFO
+method-not-get      405  0 00 00 00    0 INFO
+http-version        426  0 00 00 00    0 INFO
+not-websocket       426  0 00 00 00    0 INFO
+websocket-version   426  0 00 00 00    0 INFO
+websocket-key       400  0 00 00 00    0 INFO
+request-body        400  0 00 00 00    0 INFO
+origin              403  0 00 00 00    0 INFO
+subprotocol         400  0 00 00 00    0 INFO
+draining            503  5 03 88 00 1012 INFO
+sessions-full       503 30 03 89 00 1013 WARN
+dials-full          503  5 03 89 00 1013 WARN
+broker-down         503  5 03 88 00 1013 WARN
+connect-timeout       0  0 00 00 00 1008 INFO
+not-connect           0  0 00 00 00 1002 INFO
+connect-malformed     0  0 00 81 00 1002 INFO
+connect-too-large     0  0 00 00 00 1009 INFO
+mqtt-version          0  0 01 84 00 1002 INFO
+connack-timeout       0  0 03 88 00 1013 WARN
+broker-refused        0  0 00 00 00 1008 INFO
+device-disconnect     0  0 00 00 00 1000 INFO
+device-closed         0  0 00 00 00 1000 INFO
+device-lost           0  0 00 00 00    0 INFO
+keepalive-timeout     0  0 00 00 8D 1008 INFO
+idle-timeout          0  0 00 00 8D 1008 INFO
+write-timeout         0  0 00 00 00    0 WARN
+packet-malformed      0  0 00 00 81 1002 WARN
+packet-protocol       0  0 00 00 82 1002 WARN
+packet-too-large      0  0 00 00 95 1009 WARN
+text-frame            0  0 00 00 82 1003 WARN
+frame-protocol        0  0 00 00 82 1002 WARN
+frame-too-long        0  0 00 00 95 1009 WARN
+broker-disconnect     0  0 00 00 00 1000 INFO
+broker-closed         0  0 03 88 80 1012 WARN
+broker-lost           0  0 03 88 80 1012 WARN
+broker-stalled        0  0 03 89 89 1013 WARN
+broker-malformed      0  0 03 88 80 1011 WARN
+shutdown              0  0 03 88 8B 1001 INFO
+cut                   0  0 00 00 00    0 WARN
+internal-error        0  0 03 80 80 1011 ERROR
+`
+
+func TestReasonsTable(t *testing.T) {
+	got := new(strings.Builder)
+	for _, r := range bridge.Reasons() {
+		fmt.Fprintf(got, "\n%-19s %3d %2.0f %02X %02X %02X %4d %v",
+			r.Label, r.Status, r.RetryAfter.Seconds(), r.Connack3, r.Connack5, r.Disconnect, r.Close, r.Level)
+	}
+	if got.String()+"\n" != table {
+		t.Errorf("the table of reasons is now%s", got)
+	}
+}
+
+// TestReasonsAreTold holds what every row needs to be told: labels that a metric may have, a text that fits a close frame.
+func TestReasonsAreTold(t *testing.T) {
+	for _, r := range bridge.Reasons() {
+		if strings.Trim(r.Label, "abcdefghijklmnopqrstuvwxyz-") != "" || bridge.ReasonByLabel(r.Label) != r {
+			t.Errorf("label %q is not lower case or not alone", r.Label)
+		}
+		if s := r.String(); len(s) > 123 || !utf8.ValidString(s) || r.Text == "" { // RFC 6455 section 5.5
+			t.Errorf("%d bytes %q do not fit a close frame", len(s), s)
+		}
+	}
+	if bridge.ReasonByLabel("no such label") != bridge.ReasonInternal || bridge.ReasonInternal.Level != slog.LevelError {
+		t.Error("an unknown label is not the bridge's fault")
+	}
+}
+
+// TestEveryReasonHasACase: a row that no test drives to its audiences is a promise that nobody checks.
+func TestEveryReasonHasACase(t *testing.T) {
+	covered := make(map[string]bool)
+	for _, c := range handshakeCases {
+		covered[c.reason] = true
+	}
+	for _, cases := range [][]endCase{refusalCases, deviceCases, brokerCases, bridgeCases} {
+		for _, c := range cases {
+			covered[c.want.reason] = true
+		}
+	}
+	for _, r := range bridge.Reasons() {
+		if !covered[r.Label] {
+			t.Errorf("no case for %s", r.Label)
+		}
+		delete(covered, r.Label)
+	}
+	for label := range covered {
+		t.Errorf("a case for %s, which is not in the table", label)
+	}
+}

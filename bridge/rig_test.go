@@ -1,0 +1,210 @@
+package bridge_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/memnet"
+	"mqtt-ws-bridge/mqttio"
+	"mqtt-ws-bridge/wsio"
+)
+
+// rig is a bridge behind a real handshake, on a network in memory.
+type rig struct {
+	t        testing.TB
+	bridge   *bridge.Bridge
+	up       *upstreamFake
+	log      *logLines
+	reg      *prometheus.Registry
+	listener *memnet.Listener
+	lax      atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
+}
+
+// plenty are limits that no test comes near.
+func plenty() bridge.Limits {
+	return bridge.Limits{
+		Sessions: 1000, Dials: 1000,
+		ConnectSize: mqttio.MaxWhole, ConnectTimeout: 10 * time.Second,
+		DialTimeout: 5 * time.Second, ConnackTimeout: 10 * time.Second,
+		PacketSize: mqttio.MaxPacketSize, WriteTimeout: 20 * time.Second,
+	}
+}
+
+const bufferSize = 256 << 10 // of connections in memory, so that scripts need not read and write at once
+
+// newRig starts a bridge with plenty as changed by change, which may be nil. It ends with the test.
+func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
+	limits := plenty()
+	if change != nil {
+		change(&limits)
+	}
+	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
+	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	r.bridge = bridge.New(bridge.Options{Upstream: r.up, Limits: limits, Metrics: bridge.NewMetrics(r.reg), Log: log})
+	handler := wsio.NewHandler(wsio.Options{
+		Admit:   r.admit,
+		Origins: []string{"https://good.example"},
+		Answer: func(cause string) wsio.Answer {
+			why := bridge.ReasonByLabel(cause)
+			return wsio.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}
+		},
+		Refused: func(q *http.Request, cause string) {
+			r.bridge.Refused(bridge.ReasonByLabel(cause), q.RemoteAddr, q.UserAgent())
+		},
+		Accepted: func(c *wsio.Conn, _ *http.Request) { r.bridge.Start(c) },
+	})
+	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: 10 * time.Second, HeaderSize: 16 << 10}, log)
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = server.Serve(r.listener) })
+	t.Cleanup(func() {
+		server.Close()
+		serving.Wait()
+		r.bridge.Close()
+	})
+	return r
+}
+
+func (r *rig) admit(*http.Request) string {
+	if why := r.bridge.Admit(); why != nil && !r.lax.Load() {
+		return why.Label
+	}
+	return ""
+}
+
+// settled waits, within a bubble, until the last session has ended and its log line is written.
+func (r *rig) settled() {
+	r.t.Helper()
+	for range 100 {
+		synctest.Wait()
+		if r.bridge.Sessions() == 0 {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	r.t.Fatalf("%d sessions are left", r.bridge.Sessions())
+}
+
+// counted returns the samples of the two counters of ends that are not zero, as metric{reason}.
+func (r *rig) counted() map[string]float64 {
+	r.t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	out := make(map[string]float64)
+	for _, f := range families {
+		name := strings.TrimPrefix(f.GetName(), "mqtt_ws_bridge_")
+		if name != "refusals_total" && name != "session_ends_total" {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			out[name+"{"+m.GetLabel()[0].GetValue()+"}"] = m.GetCounter().GetValue()
+		}
+	}
+	return out
+}
+
+// packets returns packets_total or bytes_total for a direction and type.
+func (r *rig) packets(metric, direction, kind string) float64 {
+	r.t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() != "mqtt_ws_bridge_"+metric {
+			continue
+		}
+		for _, m := range f.GetMetric() {
+			if m.GetLabel()[0].GetValue() == direction && m.GetLabel()[1].GetValue() == kind {
+				return m.GetCounter().GetValue()
+			}
+		}
+	}
+	r.t.Fatalf("no metric %s{%s,%s}", metric, direction, kind)
+	return 0
+}
+
+// logLines keeps what is logged.
+type logLines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logLines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *logLines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// ends returns the lines that say how a session or a handshake ended.
+func (l *logLines) ends(t testing.TB) (lines []map[string]any) {
+	t.Helper()
+	for line := range strings.Lines(l.String()) {
+		m := make(map[string]any)
+		if err := json.Unmarshal([]byte(line), &m); err != nil {
+			t.Fatalf("log line %q: %v", line, err)
+		}
+		if m["msg"] == "session ended" || m["msg"] == "device refused" {
+			lines = append(lines, m)
+		}
+	}
+	return lines
+}
+
+// upstreamFake hands out one end of connections whose other end a test scripts.
+type upstreamFake struct {
+	ready   atomic.Bool
+	size    atomic.Int64                                                                  // of new connections
+	dial    atomic.Pointer[func(context.Context, *mqttio.Connect) (bridge.Broker, error)] // replaces the usual
+	brokers chan *memnet.Conn
+	answers chan bool   // what Outcome was told
+	panics  atomic.Bool // in Outcome
+}
+
+func newUpstreamFake() *upstreamFake {
+	u := &upstreamFake{brokers: make(chan *memnet.Conn, 1000), answers: make(chan bool, 1000)}
+	u.ready.Store(true)
+	u.size.Store(bufferSize)
+	return u
+}
+
+func (u *upstreamFake) Ready() bool { return u.ready.Load() }
+
+func (u *upstreamFake) Dial(ctx context.Context, c *mqttio.Connect) (bridge.Broker, error) {
+	if dial := u.dial.Load(); dial != nil {
+		return (*dial)(ctx, c)
+	}
+	ours, theirs := memnet.Pipe(int(u.size.Load()))
+	u.brokers <- theirs
+	return bridge.Broker{Conn: ours, Name: "memory"}, nil
+}
+
+func (u *upstreamFake) dialWith(f func(context.Context, *mqttio.Connect) (bridge.Broker, error)) {
+	u.dial.Store(&f)
+}
+
+func (u *upstreamFake) Outcome(_ string, answered bool) {
+	if u.panics.Load() {
+		panic("outcome")
+	}
+	u.answers <- answered
+}
