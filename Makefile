@@ -20,7 +20,7 @@ SHIPPED := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 
 # system/processor, and after it the variant of the processor where there is one.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/5 linux/arm/6 linux/arm/7 linux/mipsle/softfloat linux/riscv64 \
-	darwin/arm64 darwin/amd64 windows/amd64
+	darwin/arm64 windows/amd64
 
 .PHONY: test demo build cross $(PLATFORMS) lint fuzz ci clean
 
