@@ -80,9 +80,8 @@ func (s *session) check(now time.Duration) {
 		s.end(ReasonBrokerStalled, nil)
 		return
 	}
-	online := stage(s.stage.Load()) == stageOnline
-	if !online {
-		w.heard.since = 0 // a device that waits for CONNACK has to be silent
+	if stage(s.stage.Load()) != stageOnline {
+		return // a device that waits for CONNACK has to be silent
 	}
 	// While the broker does not read, neither do we: the silence is not the device's.
 	silence := w.heard.still(s.upBytes.Load(), now)
@@ -90,7 +89,7 @@ func (s *session) check(now time.Duration) {
 		s.endSilent()
 		return
 	}
-	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && online {
+	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
 		w.pinged = now
 		s.b.wg.Go(func() { s.guard(s.ping) }) // not here: a device that does not read would stop the watch
 	}
