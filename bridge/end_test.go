@@ -153,6 +153,7 @@ func TestPanic(t *testing.T) {
 				good.br.expect(hx("C000"))
 				good.br.send(hx("D000"))
 				good.dev.expect(hx("D000"))
+				synctest.Wait()
 				bad.checkAccounts(ended{reason: "internal-error", level: "ERROR", metric: "session_ends_total"})
 				if log := r.log.String(); strings.Count(log, "panic in a session") != 1 || !strings.Contains(log, "end_test.go") {
 					t.Errorf("log says %s", log)
