@@ -1,6 +1,6 @@
 # make test     every test; with the race detector where a C compiler is there. The tests bring what they need.
 # make demo     a bridge with a broker inside, to try things with
-# make build    bin/mqtt-ws-bridge for this machine
+# make build    bin/mqtt-ws-bridge and bin/firmware-sim for this machine
 # make cross    dist/ for every kind of machine it is shipped for
 # make lint     go vet, gofmt and staticcheck
 # make fuzz     every fuzz target for FUZZTIME (5s)
@@ -34,15 +34,19 @@ demo:
 	$(GO) run ./cmd/mqtt-ws-bridge
 
 build:
-	$(SHIPPED) -o bin/ ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o bin/ ./cmd/mqtt-ws-bridge ./firmware-sim
 
 cross: $(PLATFORMS)
 
+# The bridge and the simulator, for the platform that the target names.
+$(PLATFORMS): export GOOS = $(word 1,$(subst /, ,$@))
+$(PLATFORMS): export GOARCH = $(word 2,$(subst /, ,$@))
+$(PLATFORMS): export GOARM = $(if $(findstring /arm/,$@),$(word 3,$(subst /, ,$@)))
+$(PLATFORMS): export GOMIPS = $(if $(findstring /mips,$@),$(word 3,$(subst /, ,$@)))
+$(PLATFORMS): SUFFIX = $(subst /,-,$@)$(if $(findstring windows,$@),.exe)
 $(PLATFORMS):
-	GOOS=$(word 1,$(subst /, ,$@)) GOARCH=$(word 2,$(subst /, ,$@)) \
-	GOARM=$(if $(findstring /arm/,$@),$(word 3,$(subst /, ,$@))) \
-	GOMIPS=$(if $(findstring /mips,$@),$(word 3,$(subst /, ,$@))) \
-	$(SHIPPED) -o dist/mqtt-ws-bridge-$(subst /,-,$@)$(if $(findstring windows,$@),.exe) ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o dist/mqtt-ws-bridge-$(SUFFIX) ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o dist/firmware-sim-$(SUFFIX) ./firmware-sim
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }
