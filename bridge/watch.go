@@ -118,7 +118,8 @@ func (s *session) check(now time.Duration) {
 		s.endSilent()
 		return
 	}
-	if min(silence, w.fromBroker.still(s.downBytes.Load(), now)) > idleAfter {
+	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
+	if quiet > idleAfter && (toDevice|toBroker)&1 == 0 { // a write that waits is no quiet
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
