@@ -162,3 +162,20 @@ func TestUnixSocket(t *testing.T) {
 		t.Error("the socket is left behind")
 	}
 }
+
+// TestUnixSocketOverFile: a file that is no socket is not removed.
+func TestUnixSocketOverFile(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "precious")
+	if err := os.WriteFile(path, []byte("data"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := command(t, "--admin", "off", "--embedded.listen", "off", "--log.format", "json", "--listen", "unix://"+path)
+	line := p.wait("cannot start")
+	if status := p.status(); status != 1 || !strings.Contains(line["error"].(string), path) {
+		t.Errorf("exit status %d\n%s", status, p.text())
+	}
+	if b, err := os.ReadFile(path); string(b) != "data" {
+		t.Errorf("the file holds %q, %v", b, err)
+	}
+}
