@@ -93,6 +93,7 @@ func (p *Pool) learn(b *broker, err error) {
 		return
 	}
 	if b.up.Swap(false) {
+		b.suspect() // wakes the watch, which may have chosen to sleep for long when b was up
 		p.opts.Log.Warn("broker does not answer; devices get 503 until one does", "broker", b.target.name, "error", err.Error())
 	}
 }

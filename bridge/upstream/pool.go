@@ -96,6 +96,7 @@ func (p *Pool) Dial(ctx context.Context, _ *mqttio.Connect) (bridge.Broker, erro
 			}
 			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
 			if ctx.Err() != nil {
+				b.suspect() // the session may have given up, or the broker is silent: a probe tells
 				return bridge.Broker{}, errors.Join(errs...)
 			}
 			p.learn(b, err)
