@@ -215,10 +215,7 @@ func (a *accepted) OnPublished(_ *mqtt.Client, p packets.Packet) {
 
 func TestBrokerKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := faulty.Listen(t)
 	address := listener.Addr().String()
 	books := &accepted{seen: make(map[string]bool)}
 	first := faulty.NewBroker(t, listener, books)
@@ -349,10 +346,7 @@ func TestSameSeedSameFleet(t *testing.T) {
 
 func TestUnreachableEndpointIsAnError(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := faulty.Listen(t)
 	_ = l.Close()
 	c := config(t, "ws://"+l.Addr().String(), "esp32-idf", 1)
 	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "is it listening") {
