@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -93,6 +94,20 @@ func TestPlainTCPRunsClean(t *testing.T) {
 	t.Parallel()
 	if r := run(t, config(t, faulty.StartBroker(t).URL, "esp32-idf,hivemq-android", 4)); !r.Clean {
 		t.Errorf("broken: %s", bad(r))
+	}
+}
+
+func TestTLSRunsCleanAndIsVerified(t *testing.T) {
+	t.Parallel()
+	e, pool := faulty.StartTLS(t)
+	c := config(t, e.URL, "esp32-idf,paho-java-android,autopaho-linux-arm", 3)
+	c.Device.Endpoint.TLS = &tls.Config{RootCAs: pool, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+	if r := run(t, c); !r.Clean {
+		t.Errorf("broken: %s %+v", bad(r), r.Profiles)
+	}
+	c = config(t, e.URL, "esp32-idf", 1)
+	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody vouches for was taken: %v", err)
 	}
 }
 

@@ -4,12 +4,15 @@ package faulty
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -142,7 +145,11 @@ func Start(t testing.TB, faults ...string) *Endpoint {
 // StartBefore runs an endpoint in front of a broker of the test's own.
 func StartBefore(t testing.TB, broker string, faults ...string) *Endpoint {
 	t.Helper()
-	listener := Listen(t)
+	return startOn(t, Listen(t), broker, faults...)
+}
+
+func startOn(t testing.TB, listener net.Listener, broker string, faults ...string) *Endpoint {
+	t.Helper()
 	e := &Endpoint{URL: "ws://" + listener.Addr().String() + "/mqtt", Broker: broker, listener: listener,
 		faults: make(map[string]bool), conns: make(map[net.Conn]bool)}
 	for _, f := range faults {
@@ -325,4 +332,18 @@ func (e *Endpoint) accept(c net.Conn, req *http.Request) bool {
 	}
 	_, err := c.Write(head)
 	return err == nil
+}
+
+// StartTLS is Start over TLS; pool trusts its certificate, which is for the name example.com.
+func StartTLS(t testing.TB, faults ...string) (e *Endpoint, pool *x509.CertPool) {
+	t.Helper()
+	lender := httptest.NewTLSServer(nil) // for its certificate
+	defer lender.Close()
+	pool = x509.NewCertPool()
+	pool.AddCert(lender.Certificate())
+	listener := Listen(t)
+	secure := tls.NewListener(listener, &tls.Config{Certificates: lender.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	e = startOn(t, secure, StartBroker(t).URL, faults...)
+	e.URL = "wss://" + listener.Addr().String() + "/mqtt"
+	return e, pool
 }
