@@ -368,14 +368,3 @@ func TestUnreachableEndpointIsAnError(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
-
-func TestMemoryPerDevice(t *testing.T) {
-	const n = 1000
-	c := config(t, faulty.StartBroker(t).URL, "esp32-idf,paho-java-android,zephyr-cortex-m", n)
-	c.Rate, c.Messages, c.Duration, c.Birth = 0, 0, 100*time.Millisecond, false
-	r := run(t, c)
-	if r.Memory.Devices != n {
-		t.Fatalf("%d of %d devices online", r.Memory.Devices, n)
-	}
-	t.Logf("%+v", r.Memory) // the broker runs in this process and the race detector may be on: no limit here
-}
