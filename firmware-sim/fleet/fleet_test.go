@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -93,6 +94,20 @@ func TestPlainTCPRunsClean(t *testing.T) {
 	t.Parallel()
 	if r := run(t, config(t, faulty.StartBroker(t).URL, "esp32-idf,hivemq-android", 4)); !r.Clean {
 		t.Errorf("broken: %s", bad(r))
+	}
+}
+
+func TestTLSRunsCleanAndIsVerified(t *testing.T) {
+	t.Parallel()
+	e, pool := faulty.StartTLS(t)
+	c := config(t, e.URL, "esp32-idf,paho-java-android,autopaho-linux-arm", 3)
+	c.Device.Endpoint.TLS = &tls.Config{RootCAs: pool, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+	if r := run(t, c); !r.Clean {
+		t.Errorf("broken: %s %+v", bad(r), r.Profiles)
+	}
+	c = config(t, e.URL, "esp32-idf", 1)
+	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody vouches for was taken: %v", err)
 	}
 }
 
@@ -215,10 +230,7 @@ func (a *accepted) OnPublished(_ *mqtt.Client, p packets.Packet) {
 
 func TestBrokerKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := faulty.Listen(t)
 	address := listener.Addr().String()
 	books := &accepted{seen: make(map[string]bool)}
 	first := faulty.NewBroker(t, listener, books)
@@ -349,24 +361,10 @@ func TestSameSeedSameFleet(t *testing.T) {
 
 func TestUnreachableEndpointIsAnError(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := faulty.Listen(t)
 	_ = l.Close()
 	c := config(t, "ws://"+l.Addr().String(), "esp32-idf", 1)
 	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "is it listening") {
 		t.Errorf("got %v", err)
 	}
-}
-
-func TestMemoryPerDevice(t *testing.T) {
-	const n = 1000
-	c := config(t, faulty.StartBroker(t).URL, "esp32-idf,paho-java-android,zephyr-cortex-m", n)
-	c.Rate, c.Messages, c.Duration, c.Birth = 0, 0, 100*time.Millisecond, false
-	r := run(t, c)
-	if r.Memory.Devices != n {
-		t.Fatalf("%d of %d devices online", r.Memory.Devices, n)
-	}
-	t.Logf("%+v", r.Memory) // the broker runs in this process and the race detector may be on: no limit here
 }

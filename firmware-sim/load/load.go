@@ -108,6 +108,9 @@ type runner struct {
 	flood   []*conn
 	stop    atomic.Bool // the measurement is over
 
+	flooding atomic.Int64 // publishers of our own still at it
+	flooded  atomic.Int64 // what those that have ended sent
+
 	mu      sync.Mutex
 	errors  []string
 	latency *hdrhistogram.Histogram
@@ -182,6 +185,7 @@ func (r *runner) measure(ctx context.Context, res *Result) {
 	case Up:
 		each(r.devices, func(d *conn) error { return r.up(d, false) })
 	case Down:
+		r.flooding.Store(int64(len(r.flood)))
 		each(r.devices, r.down)
 		each(r.flood, func(d *conn) error { return r.up(d, true) })
 	case Ack, RTT:
