@@ -262,7 +262,20 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	if losses == 0 {
 		t.Fatal("no connection was lost: the broker was not killed in the middle")
 	}
-	listed := make(map[string]bool)
+	listed, inFlight := books.compare(t, c, r)
+	for q, x := range r.Delivery.QoS {
+		if x.Sent != x.Received+x.Lost {
+			t.Errorf("QoS %d does not add up: %+v", q, x)
+		}
+	}
+	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
+}
+
+// compare holds the messages listed as lost against what the broker took. It returns those listed, and how many of them the
+// broker had.
+func (a *accepted) compare(t *testing.T, c fleet.Config, r *fleet.Result) (listed map[string]bool, inFlight int) {
+	t.Helper()
+	listed = make(map[string]bool)
 	for _, d := range r.Delivery.Lost {
 		for _, x := range d.Ranges {
 			for seq := x.First; seq <= x.Last; seq++ {
@@ -272,16 +285,15 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	}
 	// Everything the broker never took must be listed; what is listed although the broker took it can only have been
 	// on its way to the witness when the broker died.
-	books.mu.Lock()
-	defer books.mu.Unlock()
-	inFlight := 0
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for i := range c.Devices {
 		for seq := 1; seq <= c.Messages; seq++ {
 			key := fmt.Sprintf("d%05d/%d", i, seq)
 			switch {
-			case !books.seen[key] && !listed[key]:
+			case !a.seen[key] && !listed[key]:
 				t.Errorf("%s never reached the broker and is not listed as lost", key)
-			case books.seen[key] && listed[key]:
+			case a.seen[key] && listed[key]:
 				inFlight++
 			}
 		}
@@ -289,12 +301,7 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	if inFlight > c.Devices*4 {
 		t.Errorf("%d messages listed as lost although the broker had them", inFlight)
 	}
-	for q, x := range r.Delivery.QoS {
-		if x.Sent != x.Received+x.Lost {
-			t.Errorf("QoS %d does not add up: %+v", q, x)
-		}
-	}
-	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
+	return listed, inFlight
 }
 
 func TestImpairedFleetLosesNothing(t *testing.T) {
