@@ -42,6 +42,17 @@ type Upstream interface {
 	Outcome(name string, answered bool)
 }
 
+// Waker is a session that waits without goroutines. Wake must be called when one of its connections can be read from.
+type Waker interface{ Wake() }
+
+// Place is where a session waits without goroutines.
+type Place interface {
+	// Park has the session's Wake called once there is something to read, at once if there is already.
+	Park() error
+	// Leave gives the place back; the connections are closed soon after.
+	Leave()
+}
+
 // Limits bound what sessions may cost. All must be above zero unless said otherwise.
 type Limits struct {
 	Sessions       int           // at a time
@@ -63,6 +74,8 @@ type Options struct {
 	Limits   Limits
 	Metrics  *Metrics
 	Log      *slog.Logger
+	// Place finds a place for a session to wait in when it is quiet. Nil, or an error: it waits in its goroutines.
+	Place func(w Waker, conns ...net.Conn) (Place, error)
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -71,12 +84,14 @@ type Bridge struct {
 	limits   Limits
 	metrics  *Metrics
 	log      *slog.Logger
+	place    func(Waker, ...net.Conn) (Place, error)
 	start    time.Time
 	dials    chan struct{} // places; the buffer is the limit itself
 
 	draining atomic.Bool
 	lastID   atomic.Uint64
 	count    atomic.Int64 // sessions, as in the map
+	parked   atomic.Int64 // of them, those without goroutines
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -90,6 +105,7 @@ func New(opts Options) *Bridge {
 	ctx, cancel := context.WithCancel(context.Background())
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
+		place:    opts.Place,
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
 	}

@@ -17,6 +17,13 @@ func (s *session) closeBrokerWrite() {
 	s.broker.Close()
 }
 
+// goodbyeSaid reports whether sayGoodbye has begun.
+func (s *session) goodbyeSaid() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.farewell
+}
+
 // sayGoodbye tells the device why the session ends, in the words that it understands now, and closes its connection.
 func (s *session) sayGoodbye() {
 	s.mu.Lock()

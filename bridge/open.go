@@ -82,8 +82,10 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	if s.ending() { // CONNECT came with the handshake of a device that cannot be taken
 		return false
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, s.b.limits.DialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.b.limits.DialTimeout)
 	defer cancel()
+	s.dialing(cancel)
+	defer s.dialing(nil)
 	select {
 	case s.b.dials <- struct{}{}:
 		defer func() { <-s.b.dials }()
@@ -104,6 +106,16 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	return !s.ending()
 }
 
+// dialing keeps the way to end the dial under way.
+func (s *session) dialing(cancel context.CancelFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cancelDial = cancel
+	if cancel != nil && s.ending() {
+		cancel()
+	}
+}
+
 // passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
 func (s *session) passConnect() bool {
 	s.enter(stageConnack, s.b.limits.ConnackTimeout)
@@ -118,7 +130,9 @@ func (s *session) fillUp() bool {
 		return true
 	}
 	if err != nil {
-		s.end(deviceReason(err), nonEOF(err))
+		if !s.paused(err) {
+			s.end(deviceReason(err), nonEOF(err))
+		}
 		return false
 	}
 	return true

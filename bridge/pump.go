@@ -92,7 +92,9 @@ func (s *session) pumpDown() {
 			}
 		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
 			if !s.flushDown() || err == mqttio.ErrShort && !s.fillDown() {
-				s.discard()
+				if s.ending() {
+					s.discard()
+				}
 				return
 			}
 		default:
@@ -113,6 +115,7 @@ func (s *session) fillDown() bool {
 	switch {
 	case err == nil:
 		return true
+	case s.paused(err):
 	case errors.Is(err, io.EOF):
 		s.end(ReasonBrokerClosed, nil)
 	default:

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
+	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -50,9 +51,14 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 	if change != nil {
 		change(&limits)
 	}
+	return newRigWith(t, limits, nil)
+}
+
+// newRigWith starts a bridge whose quiet sessions park where place says. It ends with the test.
+func newRigWith(t testing.TB, limits bridge.Limits, place func(bridge.Waker, ...net.Conn) (bridge.Place, error)) *rig {
 	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.bridge = bridge.New(bridge.Options{Upstream: r.up, Limits: limits, Metrics: bridge.NewMetrics(r.reg), Log: log})
+	r.bridge = bridge.New(bridge.Options{Upstream: r.up, Limits: limits, Metrics: bridge.NewMetrics(r.reg), Log: log, Place: place})
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
 		Origins: []string{"https://good.example"},

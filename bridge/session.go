@@ -15,12 +15,10 @@ import (
 // session is one device and, after CONNECT, its broker.
 type session struct {
 	// Set once, before any goroutine.
-	b      *Bridge
-	id     uint64
-	dev    Device
-	began  time.Duration
-	ctx    context.Context // ends with the session: for the dial
-	cancel context.CancelFunc
+	b     *Bridge
+	id    uint64
+	dev   Device
+	began time.Duration
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
 	connect  connectInfo
@@ -29,10 +27,16 @@ type session struct {
 	// Why the session ends; the first cause wins.
 	cause atomic.Pointer[cause]
 
-	// mu guards broker and farewell. It is never held across I/O.
+	// mu guards these. It is never held across I/O.
 	mu       sync.Mutex
 	broker   Broker
-	farewell bool // run has begun to close both ends: their deadlines are its own
+	farewell bool // both ends are being closed: their deadlines belong to the goroutine that does it
+	// cancelDial ends the dial under way; nil while there is none.
+	cancelDial context.CancelFunc
+	place      Place // where the session may park; nil if it cannot
+	parked     bool  // no goroutine: see idle.go
+
+	pausing atomic.Bool // the pumps are asked to end because the session is quiet
 
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
@@ -73,8 +77,7 @@ type cause struct {
 }
 
 func newSession(b *Bridge, dev Device) *session {
-	ctx, cancel := context.WithCancel(context.Background())
-	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), ctx: ctx, cancel: cancel}
+	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now()}
 	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
@@ -98,12 +101,15 @@ func (s *session) end(r *Reason, err error) {
 	if !s.cause.CompareAndSwap(nil, &cause{r, err}) {
 		return
 	}
-	s.cancel()
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.cancelDial != nil {
+		s.cancelDial()
+	}
 	if !s.farewell {
 		s.interrupt(r)
 	}
+	s.unpark()
 }
 
 // ending reports whether the session has a cause to end.
@@ -134,20 +140,44 @@ func (s *session) interrupt(r *Reason) {
 	}
 }
 
-// run is the session's first goroutine. It ends when the session is over and everything it owned is closed.
+// run is the session's first goroutine.
 func (s *session) run() {
-	defer s.b.forget(s)
-	defer s.cancel()
-	if s.open() {
+	if !s.open() {
+		s.finish()
+		return
+	}
+	s.findPlace()
+	s.pump()
+}
+
+// pump moves packets both ways until the session is over, and finishes it, or until it is parked.
+func (s *session) pump() {
+	for {
 		var down sync.WaitGroup
 		down.Go(s.runDown)
 		s.guard(s.pumpUp)
-		s.closeBrokerWrite()
-		s.sayGoodbye()
+		if s.ending() {
+			s.closeBrokerWrite()
+			s.sayGoodbye()
+		}
 		down.Wait()
-	} else {
+		if s.goodbyeSaid() {
+			s.finish()
+			return
+		}
+		if !s.ending() && s.park() {
+			return
+		}
+	}
+}
+
+// finish closes and frees what the session owns, says goodbye if that was not done, and reports. The session is over then.
+func (s *session) finish() {
+	defer s.b.forget(s)
+	if !s.goodbyeSaid() {
 		s.sayGoodbye()
 	}
+	s.leavePlace()
 	s.up.stream.Close()
 	s.down.stream.Close()
 	if s.broker.Conn != nil {

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"context"
+	"runtime"
+	"runtime/debug"
 	"time"
 )
 
@@ -10,10 +12,11 @@ import (
 
 // watched is what the watch remembers of a session: when each counter last moved.
 type watched struct {
-	heard    moved[uint64] // bytes from the device
-	toDevice moved[uint32] // writes to the device
-	toBroker moved[uint32] // writes to the broker
-	pinged   time.Duration
+	heard      moved[uint64] // bytes from the device
+	fromBroker moved[uint64]
+	toDevice   moved[uint32] // writes to the device
+	toBroker   moved[uint32] // writes to the broker
+	pinged     time.Duration
 }
 
 // moved is when a counter was last seen to change.
@@ -46,6 +49,7 @@ func (b *Bridge) watch(ctx context.Context) {
 	ticker := time.NewTicker(b.limits.watchInterval())
 	defer ticker.Stop()
 	var sessions []*session
+	var t tidy
 	for {
 		select {
 		case <-ctx.Done():
@@ -58,6 +62,31 @@ func (b *Bridge) watch(ctx context.Context) {
 			s.check(now)
 		}
 		clear(sessions) // an ended session is not kept alive by the slice
+		t.look(now, int(b.parked.Load()))
+	}
+}
+
+// tidy gives memory back to the system when many sessions have fallen quiet. They have freed their stacks and buffers, but
+// nothing is allocated then that would make the collector run, and it would keep them for minutes.
+type tidy struct {
+	parked int           // at the last look
+	done   int           // parked when memory was given back last
+	last   time.Duration // when that was
+}
+
+const (
+	tidyEach  = 128 // sessions that must have fallen quiet
+	tidyPause = 10 * time.Second
+)
+
+func (t *tidy) look(now time.Duration, parked int) {
+	settled := parked == t.parked
+	t.parked = parked
+	t.done = min(t.done, parked)
+	if settled && parked-t.done >= tidyEach && now-t.last > tidyPause {
+		t.done, t.last = parked, now
+		runtime.GC() // empties the pools into their second half, which the next collection frees
+		debug.FreeOSMemory()
 	}
 }
 
@@ -83,11 +112,15 @@ func (s *session) check(now time.Duration) {
 	if stage(s.stage.Load()) != stageOnline {
 		return // a device that waits for CONNACK has to be silent
 	}
-	// While the broker does not read, neither do we: the silence is not the device's.
-	silence := w.heard.still(s.upBytes.Load(), now)
+	// While the broker does not read, neither do we: the silence is not the device's, and begins when the broker has read.
+	silence := min(w.heard.still(s.upBytes.Load(), now), stalled)
 	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
+	}
+	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
+	if quiet > idleAfter && (toDevice|toBroker)&1 == 0 { // a write that waits is no quiet
+		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
 		w.pinged = now

@@ -66,9 +66,9 @@ type codeRule struct {
 
 func (r *codeRule) have(code byte) bool {
 	if code >= 0x80 {
-		return code < 0x80+64 && r.high>>(code-0x80)&1 != 0
+		return r.high>>(code-0x80)&1 != 0
 	}
-	return code < 64 && r.low>>code&1 != 0
+	return r.low>>code&1 != 0
 }
 
 const (

@@ -10,7 +10,7 @@ const (
 	// MaxWhole is the largest packet that is held whole, in bytes. A longer PUBLISH is streamed through.
 	MaxWhole = 64 << 10
 
-	smallBuffer  = 4 << 10
+	smallBuffer  = 1 << 10
 	mediumBuffer = 32 << 10
 	// The largest topic and a packet identifier must fit as well, to be looked at before a long PUBLISH is let through.
 	largeBuffer = MaxWhole + 1<<10
@@ -42,7 +42,7 @@ func takeBuffer(class int8) *buffer {
 		return b
 	}
 	// In a small buffer few packets fit; more than these make a second run.
-	runs := min(maxRun, bufferSizes[class]/64)
+	runs := min(maxRun, bufferSizes[class]/32)
 	return &buffer{b: make([]byte, Headroom+bufferSizes[class]), ends: make([]int, 0, runs), class: class}
 }
 

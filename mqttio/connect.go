@@ -5,12 +5,12 @@ import "encoding/binary"
 // Connect is a view of a CONNECT packet: its slices point into the packet and are valid as long as its bytes. Printing
 // it prints the password.
 type Connect struct {
-	Version   Version // 0 if the packet does not say a known one
-	Level     byte    // the protocol level as sent
-	Bridge    bool    // the upper bit of Level, by which a broker says that it connects as a bridge; 3.x only
-	Clean     bool    // Clean Start, in 3.x Clean Session
-	KeepAlive uint16  // seconds; 0 is none
-	ClientID  []byte  // may be empty: in 3.1.1 that needs Clean, and the broker is to answer if it is not [MQTT-3.1.3-8]
+	Version    Version // 0 if the packet does not say a known one
+	Level      byte    // the protocol level as sent
+	Bridge     bool    // the upper bit of Level, by which a broker says that it connects as a bridge; 3.x only
+	CleanStart bool    // in 3.x Clean Session
+	KeepAlive  uint16  // seconds; 0 is none
+	ClientID   []byte  // may be empty: in 3.1.1 that needs CleanStart, and the broker is to answer if it is not [MQTT-3.1.3-8]
 
 	Will           bool
 	WillQoS        byte
@@ -60,7 +60,8 @@ type connectReader struct {
 // ParseConnect reads and checks a whole CONNECT packet, of any version, without copying. pkt begins with the fixed
 // header; bytes after the packet are not looked at. It returns ErrShort if pkt ends inside the packet, ErrNotConnect for
 // another packet, and any other *Error for one the specifications do not allow. Version and Level are set as soon as
-// they were read, also with an error: they say in which language it can be answered.
+// they were read, also with an error: they say in which language it can be answered. In 3.x only ErrUnsupportedVersion
+// has an answer, after any other error the connection is closed without CONNACK [MQTT-3.1.4-1].
 //
 // MQTT 3.1 allows what later versions do not: the reserved connect flag is not looked at, and a user name or password
 // may be missing though its flag is set (MQTT 3.1 section 3.1).
@@ -161,14 +162,11 @@ func (r *connectReader) readProtocol() error {
 
 func (r *connectReader) readFlags() error {
 	r.At.Flags, r.At.KeepAlive = r.at, r.at+1
-	if len(r.pkt)-r.at < 3 {
-		return errPacketLength
-	}
-	f := r.pkt[r.at]
+	f := r.pkt[r.at] // the three bytes are there: CheckHeader wants 12, and the longer name and the level take 9
 	r.KeepAlive = binary.BigEndian.Uint16(r.pkt[r.at+1:])
 	r.at += 3
 	r.flags = f
-	r.Clean = f&flagClean != 0
+	r.CleanStart = f&flagClean != 0
 	r.Will = f&flagWill != 0
 	r.WillQoS = f >> 3 & 3
 	r.WillRetain = f&flagWillRetain != 0

@@ -47,44 +47,6 @@ func ParsePublish(h Header, pkt []byte, v Version) (Publish, error) {
 	return p, nil
 }
 
-func checkPublish(h Header, pkt []byte, v Version, d Direction) error {
-	p, err := ParsePublish(h, pkt, v)
-	if err != nil || d == Down {
-		return err
-	}
-	if err := checkTopicName(p.Topic); err != nil {
-		return err
-	}
-	if p.PacketID == 0 && p.QoS > 0 {
-		return errPacketID
-	}
-	if v != V5 {
-		if len(p.Topic) == 0 {
-			return errTopicEmpty
-		}
-		return nil
-	}
-	return checkPublishProperties(h, p, pkt)
-}
-
-// checkPublishProperties checks the properties of a PUBLISH up, and that there is a topic by name or alias.
-func checkPublishProperties(h Header, p Publish, pkt []byte) error {
-	at := h.Len + 2 + len(p.Topic)
-	if p.QoS > 0 {
-		at += 2
-	}
-	found, _, err := checkBlock(pkt[at:], TypePublish)
-	switch {
-	case err != nil:
-		return err
-	case has(found, PropSubscriptionID):
-		return errUpSubscriptionID
-	case len(p.Topic) == 0 && !has(found, PropTopicAlias):
-		return errTopicNoAlias
-	}
-	return nil
-}
-
 // CheckPublishHead checks as much as head shows of a PUBLISH too large to hold, whose header is h; head begins with the
 // fixed header. It needs the topic and, with QoS above 0, the packet identifier, at most 65,544 bytes, and returns
 // ErrShort until they are complete. It checks them as Check does, save that an empty topic passes in MQTT 5: the
@@ -97,6 +59,10 @@ func CheckPublishHead(h Header, head []byte, v Version, d Direction) (n int, err
 	if h.Type() != TypePublish {
 		return 0, errNotPublish
 	}
+	return checkPublishHead(h, head, v, d)
+}
+
+func checkPublishHead(h Header, head []byte, v Version, d Direction) (n int, err error) {
 	if len(head) < h.Len+2 {
 		return 0, ErrShort
 	}
@@ -128,4 +94,32 @@ func CheckPublishHead(h Header, head []byte, v Version, d Direction) (n int, err
 		return 0, errPacketID
 	}
 	return n, nil
+}
+
+func checkPublish(h Header, pkt []byte, v Version, d Direction) error {
+	n, err := checkPublishHead(h, pkt, v, d)
+	if err != nil || v != V5 {
+		return err
+	}
+	if d == Down {
+		_, _, err = properties(pkt[n:])
+		return err
+	}
+	topic := n - h.Len - 2
+	if h.QoS() > 0 {
+		topic -= 2
+	}
+	if pkt[n] == 0 && topic > 0 {
+		return nil // no properties
+	}
+	found, _, err := checkBlock(pkt[n:], TypePublish)
+	switch {
+	case err != nil:
+		return err
+	case has(found, PropSubscriptionID):
+		return errUpSubscriptionID
+	case topic == 0 && !has(found, PropTopicAlias):
+		return errTopicNoAlias
+	}
+	return nil
 }

@@ -119,7 +119,7 @@ func (s *Stream) nextLong(h Header, b []byte) (p Packet, err error) {
 	if h.Type() == TypePublish {
 		if _, err := CheckPublishHead(h, b, s.Version, s.Direction); err != nil {
 			if err == ErrShort {
-				s.want = max(len(b)+1, smallBuffer)
+				s.want = len(b) + 1
 			}
 			return p, err
 		}

@@ -175,14 +175,14 @@ func TestStreamRunFull(t *testing.T) {
 	if _, err := s.Fill(bytes.NewReader(input)); err != nil {
 		t.Fatal(err)
 	}
-	for range 64 {
+	for range 32 {
 		if _, err := s.Next(); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for range 2 { // it stays full until Done
 		if _, err := s.Next(); err != mqttio.ErrRunFull {
-			t.Fatalf("behind 64 packets: %v", err)
+			t.Fatalf("behind 32 packets: %v", err)
 		}
 	}
 	s.Done()

@@ -18,10 +18,9 @@ func zeros(x uint64) uint64 { return (x - ones) &^ x & highs }
 // checkString checks a UTF-8 Encoded String: well-formed, without surrogates [MQTT-1.5.4-1], without U+0000
 // [MQTT-1.5.4-2]. Other control characters and noncharacters are only discouraged and pass.
 func checkString(s []byte) error {
-	var odd uint64
 	for len(s) >= 8 {
 		x := binary.LittleEndian.Uint64(s)
-		if odd = x&highs | zeros(x); odd != 0 {
+		if x&highs|zeros(x) != 0 {
 			return checkOddString(s)
 		}
 		s = s[8:]

@@ -2,6 +2,7 @@ package wsio
 
 import (
 	"encoding/binary"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -50,6 +51,7 @@ func appendClose(dst []byte, code int, text string) []byte {
 	if code == 0 {
 		return append(dst, bitFIN|byte(opClose), 0)
 	}
+	text = strings.ToValidUTF8(text, "?") // RFC 6455 section 5.5.1; it may quote what a broker said
 	for len(text) > maxControl-2 {
 		_, size := utf8.DecodeLastRuneInString(text)
 		text = text[:len(text)-size]

@@ -1,6 +1,7 @@
 package wsio
 
 import (
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -29,6 +30,7 @@ type Conn struct {
 	wmu       sync.Mutex
 	broken    error // set when a write failed: the device may have half a frame
 	closeSent bool
+	pongOut   []byte // the pong being written
 
 	progress atomic.Uint32
 
@@ -65,7 +67,22 @@ func (c *Conn) SetReadDeadline(t time.Time) error { return c.nc.SetReadDeadline(
 func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadline(t) }
 
 // Close closes the connection without a close frame. It may be called more than once and at any time.
-func (c *Conn) Close() error { return c.nc.Close() }
+func (c *Conn) Close() error {
+	// TLS says goodbye with an alert and waits up to 5 s for room to send it. A device that stopped reading has none.
+	if t, ok := c.nc.(*tls.Conn); ok && c.isBroken() {
+		return t.NetConn().Close()
+	}
+	return c.nc.Close()
+}
+
+// isBroken reports whether a write failed. While one is under way it says no: then tls.Conn leaves out the alert by itself.
+func (c *Conn) isBroken() bool {
+	if !c.wmu.TryLock() {
+		return false
+	}
+	defer c.wmu.Unlock()
+	return c.broken != nil
+}
 
 // WriteProgress is a number that changes whenever a write to the device begins or ends, and is odd while one is under way.
 // A number that stays odd belongs to a device that does not read. Safe for concurrent use.

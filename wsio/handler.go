@@ -2,6 +2,7 @@ package wsio
 
 import (
 	"encoding/base64"
+	"errors"
 	"net/http"
 	"slices"
 	"strconv"
@@ -14,7 +15,8 @@ type Options struct {
 	// Paths on which a WebSocket may be opened, compared letter by letter. Empty: /mqtt and /.
 	Paths []string
 	// Origins that a browser may come from, as scheme://host[:port] or "null", compared as a whole. A request without
-	// Origin is a device and passes. Empty: not checked.
+	// Origin is a device and passes, as does the bare "file://" that arduinoWebSockets sends (device-quirks H11) and no
+	// page from the network can. Empty: not checked.
 	Origins []string
 	// SubprotocolOptional lets devices in that offer no subprotocol at all, against [MQTT-6.0.0-3].
 	SubprotocolOptional bool
@@ -35,12 +37,16 @@ type Options struct {
 
 // Answer is the HTTP response to a refused handshake.
 type Answer struct {
-	Status     int
+	Status     int           // 4xx or 5xx; anything else is sent as 500
 	RetryAfter time.Duration // rounded up to seconds; 0: no Retry-After
-	Text       string        // one line for people
+	Text       string        // one line for people; cut to 512 bytes
 }
 
-const defaultMaxFrame = 64 << 10
+const (
+	defaultMaxFrame = 64 << 10
+	maxAnswerText   = 512 // leaves the whole response below 1 KiB (device-quirks H9)
+	arduinoOrigin   = "file://"
+)
 
 // Handler answers the requests of devices. It is safe for concurrent use.
 type Handler struct {
@@ -81,10 +87,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	conn, err := upgrade(w, r, subprotocol, h.opts.MaxFrame)
-	if err != nil {
-		return // the device has gone
-	}
-	h.opts.Accepted(conn, r)
+	switch {
+	case err == nil:
+		h.opts.Accepted(conn, r)
+	case errors.Is(err, errNotTaken):
+		writeText(w, http.StatusInternalServerError, "text/plain; charset=utf-8", "no WebSocket can be opened here\n")
+	} // otherwise the device has gone
 }
 
 // check holds the request against RFC 6455 section 4.2.1, strictest where others were attacked.
@@ -110,16 +118,22 @@ func (h *Handler) check(r *http.Request) Cause {
 	return ""
 }
 
-// knownPath compares the path as it came: one written with escapes is another path.
+// knownPath compares the path as it came: one written with needless escapes is another path.
 func (h *Handler) knownPath(r *http.Request) bool {
-	return r.URL.RawPath == "" && slices.Contains(h.opts.Paths, r.URL.Path)
+	if r.URL.RawPath != "" {
+		return slices.Contains(h.opts.Paths, r.URL.RawPath)
+	}
+	return slices.Contains(h.opts.Paths, r.URL.Path)
 }
 
 func (h *Handler) originAllowed(origins []string) bool {
 	if len(h.opts.Origins) == 0 || len(origins) == 0 {
 		return true
 	}
-	return len(origins) == 1 && slices.ContainsFunc(h.opts.Origins, func(allowed string) bool {
+	if len(origins) > 1 {
+		return false
+	}
+	return origins[0] == arduinoOrigin || slices.ContainsFunc(h.opts.Origins, func(allowed string) bool {
 		return equalASCII(allowed, origins[0])
 	})
 }
@@ -138,7 +152,7 @@ func validKey(keys []string) bool {
 func hasToken(h http.Header, key, token string) bool {
 	for _, line := range h.Values(key) {
 		for part := range strings.SplitSeq(line, ",") {
-			if strings.EqualFold(strings.Trim(part, " \t"), token) {
+			if equalASCII(strings.Trim(part, " \t"), token) {
 				return true
 			}
 		}
@@ -153,6 +167,12 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	if h.opts.Refused != nil {
 		h.opts.Refused(r, cause)
+	}
+	if answer.Status < 400 || answer.Status > 599 {
+		answer.Status = http.StatusInternalServerError // a device could take a 3xx for success (device-quirks H10)
+	}
+	if len(answer.Text) > maxAnswerText {
+		answer.Text = answer.Text[:maxAnswerText]
 	}
 	header := w.Header()
 	switch Cause(cause) {

@@ -22,19 +22,22 @@ func NewServer(h http.Handler, limits Limits, log *slog.Logger) *http.Server {
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
 	return &http.Server{
-		Handler:           h,
-		Protocols:         protocols,
-		ReadHeaderTimeout: limits.HandshakeTimeout,
-		ReadTimeout:       limits.HandshakeTimeout,
-		WriteTimeout:      limits.HandshakeTimeout,
-		IdleTimeout:       limits.HandshakeTimeout,
-		MaxHeaderBytes:    limits.HeaderSize,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		Handler:   h,
+		Protocols: protocols,
+		// Otherwise net/http answers OPTIONS * itself, with 200 and a connection that stays open.
+		DisableGeneralOptionsHandler: true,
+		ReadHeaderTimeout:            limits.HandshakeTimeout,
+		ReadTimeout:                  limits.HandshakeTimeout,
+		WriteTimeout:                 limits.HandshakeTimeout,
+		IdleTimeout:                  limits.HandshakeTimeout,
+		MaxHeaderBytes:               limits.HeaderSize,
+		ErrorLog:                     slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 
 // Gate counts the connections that are not a WebSocket yet and stops accepting while there are too many: each has a
-// deadline, so places come free. One gate serves all listeners of a process.
+// deadline, so places come free. One gate serves all listeners of a process; each of them holds one connection more, which
+// waits for a place before a byte of it is read.
 type Gate struct {
 	places chan struct{}
 }
@@ -63,19 +66,20 @@ type gatedListener struct {
 	close error
 }
 
-// Accept waits for a free place, then for a connection.
+// Accept waits for a connection, then for a free place. In the other order a listener to which nobody comes would keep a
+// place from the others.
 func (l *gatedListener) Accept() (net.Conn, error) {
-	select {
-	case l.gate.places <- struct{}{}:
-	case <-l.done:
-		return nil, net.ErrClosed
-	}
 	nc, err := l.Listener.Accept()
 	if err != nil {
-		<-l.gate.places
 		return nil, err
 	}
-	return &gatedConn{Conn: nc, gate: l.gate}, nil
+	select {
+	case l.gate.places <- struct{}{}:
+		return &gatedConn{Conn: nc, gate: l.gate}, nil
+	case <-l.done:
+		_ = nc.Close() // nobody was told that it exists
+		return nil, net.ErrClosed
+	}
 }
 
 // Close stops Accept.

@@ -10,6 +10,9 @@ import (
 	"github.com/coder/websocket"
 )
 
+// errNotTaken means that the connection is still net/http's and nothing was answered.
+var errNotTaken = errors.New("take over the connection")
+
 // upgrade answers 101 and returns the open WebSocket.
 //
 // The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
@@ -22,10 +25,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, maxFram
 	}
 	lib, err := websocket.Accept(u, r, &opts)
 	if err != nil {
-		if u.nc != nil {
-			u.nc.Close()
-		}
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errNotTaken, err)
 	}
 	_ = lib.CloseNow() // frees what the library holds; the connection stays open behind its guard
 	response := "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +

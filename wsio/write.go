@@ -7,12 +7,11 @@ import (
 )
 
 const (
-	gatherSize = 16 << 10 // frames that go out in one write
+	gatherSize = 16 << 10 // frames that go out in one write, headers included: what one TLS record holds
 	gatherMax  = 4 << 10  // a longer payload is written from where it lies
 )
 
-// gatherBuf has room for its frames and one more header.
-type gatherBuf [gatherSize + maxHeader]byte
+type gatherBuf [gatherSize]byte
 
 var gatherPool = sync.Pool{New: func() any { return new(gatherBuf) }}
 
@@ -43,7 +42,7 @@ func (c *Conn) writeGathered(buf []byte, ends []int) error {
 	used, start := 0, Headroom
 	for _, end := range ends {
 		n := end - start
-		if n > gatherMax || n > c.maxFrame || used+n > gatherSize {
+		if n > gatherMax || n > c.maxFrame || used+headerSize(n)+n > gatherSize {
 			if err := c.writeRaw(out[:used]); err != nil {
 				return err
 			}
@@ -129,13 +128,12 @@ func (c *Conn) sendPong() {
 	if !c.pongWaiting.Load() {
 		return
 	}
-	var frame [2 + maxControl]byte
 	c.pongMu.Lock()
-	n := copy(frame[:], c.pong)
+	c.pong, c.pongOut = c.pongOut, c.pong
 	c.pongWaiting.Store(false)
 	c.pongMu.Unlock()
 	if c.broken == nil && !c.closeSent {
-		_ = c.writeRaw(frame[:n]) // kept in broken, and the reader will hear of it too
+		_ = c.writeRaw(c.pongOut) // kept in broken, and the reader will hear of it too
 	}
 }
 
@@ -149,8 +147,10 @@ func (c *Conn) Ping() error {
 	if c.broken != nil || c.closeSent {
 		return net.ErrClosed
 	}
-	return c.writeRaw([]byte{bitFIN | byte(opPing), 4, 'p', 'i', 'n', 'g'})
+	return c.writeRaw(pingFrame)
 }
+
+var pingFrame = []byte{bitFIN | byte(opPing), 4, 'p', 'i', 'n', 'g'}
 
 // sendClose sends a close frame unless one was sent or the stream is broken.
 func (c *Conn) sendClose(code int, text string) {
@@ -170,13 +170,13 @@ const (
 
 // CloseWith sends a close frame with the code and text, waits up to wait for the device to close, and closes the connection.
 // Without the wait, bytes still under way from the device would make the kernel reset the connection and the close
-// frame could be lost. It must be called by the goroutine that reads, or when none reads any more. Text longer than 123 bytes
-// is cut.
+// frame could be lost. Sending counts towards it too: without a wait above zero no frame is sent. It must be called by the
+// goroutine that reads, or when none reads any more. Text longer than 123 bytes is cut.
 func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
 	deadline := time.Now().Add(wait)
 	_ = c.nc.SetDeadline(deadline) // also frees a writer that is stuck, so that the lock can be had
 	c.sendClose(code, text)
-	if !c.dec.closed && c.closeWrite() == nil {
+	if !c.dec.closed && !c.isBroken() && c.closeWrite() == nil {
 		var b [lingerChunk]byte
 		for total := 0; total < lingerBytes; {
 			n, err := c.nc.Read(b[:])
@@ -186,7 +186,7 @@ func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
 			total += n
 		}
 	}
-	return c.nc.Close()
+	return c.Close()
 }
 
 // closeWrite ends our direction of the connection, through every layer of it: TLS only says close_notify, while many devices

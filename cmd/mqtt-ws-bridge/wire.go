@@ -16,6 +16,7 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/mqttio"
@@ -35,6 +36,7 @@ type process struct {
 	wg     sync.WaitGroup
 
 	bridge   *bridge.Bridge
+	lot      *park.Lot          // nil where the system has none
 	pool     *upstream.Pool     // nil with the embedded broker
 	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
@@ -111,7 +113,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := admin.NewRegistry()
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log,
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
 			ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
@@ -137,6 +139,17 @@ func (p *process) wireBridge() error {
 		HandshakeTimeout: l.HandshakeTimeout, HeaderSize: int(l.HeaderSize),
 	}, p.log)
 	return nil
+}
+
+// openLot lets quiet sessions wait without goroutines where the system can.
+func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
+	lot, err := park.New()
+	if err != nil {
+		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
+		return nil
+	}
+	p.lot = lot
+	return func(w bridge.Waker, conns ...net.Conn) (bridge.Place, error) { return lot.Place(w, conns...) }
 }
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
@@ -270,6 +283,9 @@ func (p *process) close() {
 		p.devices.Close()
 		p.admin.Close()
 		p.bridge.Close()
+	}
+	if p.lot != nil {
+		p.lot.Close()
 	}
 	if p.embedded != nil {
 		p.embedded.Close()

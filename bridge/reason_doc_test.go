@@ -1,0 +1,53 @@
+package bridge
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "write the table of reasons into docs/operations.md")
+
+// TestReasonsInOperationsPage holds the page that operators read to the table that the program uses.
+func TestReasonsInOperationsPage(t *testing.T) {
+	const path, begin, end = "../docs/operations.md", "<!-- reasons -->\n", "<!-- /reasons -->"
+	page, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, ok := strings.Cut(string(page), begin)
+	got, after, ok2 := strings.Cut(rest, end)
+	if !ok || !ok2 {
+		t.Fatalf("%s has no lines %q and %q", path, begin, end)
+	}
+	want := reasonsTable()
+	if *update {
+		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	if got != want {
+		t.Errorf("%s differs from bridge/reason.go: run go test ./bridge -run %s -update", path, t.Name())
+	}
+}
+
+func reasonsTable() string {
+	var b strings.Builder
+	b.WriteString("| reason | means | HTTP | 3.x | 5 | DISCONNECT | close | level |\n|---|---|---|---|---|---|---|---|\n")
+	for _, r := range Reasons() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", r.Label, r.Text, orNone(r.Status, "%d"),
+			orNone(int(r.Connack3), "%d"), orNone(int(r.Connack5), "0x%02X"), orNone(int(r.Disconnect), "0x%02X"),
+			orNone(r.Close, "%d"), strings.ToLower(r.Level.String()))
+	}
+	return b.String()
+}
+
+func orNone(n int, format string) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprintf(format, n)
+}

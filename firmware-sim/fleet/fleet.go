@@ -1,0 +1,309 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"mqtt-ws-bridge/firmware-sim/device"
+	"mqtt-ws-bridge/firmware-sim/profile"
+	"mqtt-ws-bridge/firmware-sim/verify"
+)
+
+// Progress is the state of a run in one line's worth of numbers.
+type Progress struct {
+	Elapsed        time.Duration
+	Devices        int
+	Online         int64
+	Sent, Received int64
+	Connects       int64
+	Faults         int64
+}
+
+// run is one run's moving parts.
+type run struct {
+	config   *Config
+	shared   *shared
+	witness  *witness
+	commands *commander
+	counters map[string]*device.Counters // per profile
+	devices  []*device.Device
+	dealt    []*profile.Profile
+	behave   []*telemetry
+	seen     *device.Counters // the witness's
+	storm    *broadcast
+	started  time.Time
+	ended    time.Time // of the last device's farewell
+	memory   Memory
+	answers  *CommandReport
+}
+
+// Run runs the fleet to its end and reports. An error means that nothing could be measured; a bad verdict is no error.
+// ctx ends the run early, in order.
+func Run(ctx context.Context, config Config) (*Result, error) {
+	if err := config.Validate(); err != nil {
+		return nil, err
+	}
+	if err := EnoughFiles(config.Devices); err != nil {
+		return nil, err
+	}
+	// Devices get a context of their own: an interrupt ends the sending first, and only then connections.
+	devices, cut := context.WithCancel(context.WithoutCancel(ctx))
+	defer cut()
+	sending, stopSending := context.WithCancel(ctx)
+	defer stopSending()
+	r, err := newRun(&config, sending)
+	if err != nil {
+		return nil, err
+	}
+	var witness sync.WaitGroup
+	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
+	defer witness.Wait()
+	defer stopWatching()
+	if err := r.startWitness(ctx, watching, &witness); err != nil {
+		return nil, err
+	}
+	r.live(ctx, devices, stopSending, cut)
+	r.drain(ctx)
+	return r.result(), nil
+}
+
+func newRun(config *Config, sending context.Context) (*run, error) {
+	for i := range config.Mix {
+		p := &config.Mix[i].Profile
+		if config.Doze > 0 && p.Power.Doze > 0 {
+			p.Power.Doze = config.Doze
+		}
+		if config.Sleep > 0 && p.Power.Sleep > 0 {
+			p.Power.Sleep = config.Sleep
+		}
+		p.Radio = p.Radio.With(config.Impair[p.Name])
+	}
+	r := &run{config: config, counters: make(map[string]*device.Counters), seen: new(device.Counters),
+		dealt: config.Mix.Deal(config.Devices), storm: newBroadcast(), started: time.Now()}
+	r.shared = &shared{config: config, ledger: verify.NewLedger(config.Devices), gate: newGate(), sending: sending, storm: r.storm}
+	if config.Commands > 0 {
+		r.commands = newCommander(config.Commands, config.Device.Seed)
+	}
+	indices := make(map[string]int, config.Devices)
+	for i, p := range r.dealt {
+		if r.counters[p.Name] == nil {
+			r.counters[p.Name] = new(device.Counters)
+		}
+		if err := r.add(i, p, indices); err != nil {
+			return nil, err
+		}
+	}
+	if r.commands != nil {
+		r.commands.devices = r.behave
+	}
+	r.witness = &witness{prefix: config.Prefix, codec: config.Codec, ledger: r.shared.ledger, indices: indices,
+		gate: r.shared.gate, commands: r.commands, first: make(chan struct{})}
+	return r, nil
+}
+
+func (r *run) add(i int, p *profile.Profile, indices map[string]int) error {
+	c := r.config
+	id, username, password := c.IDs.Name(i, c.Device.Seed)
+	if _, twice := indices[id]; twice {
+		return fmt.Errorf("client id %q is given to two devices", id)
+	}
+	indices[id] = i
+	t, err := newTelemetry(r.shared, id, i, p)
+	if err != nil {
+		return err
+	}
+	identity := device.Identity{Index: i, ClientID: id, Username: username, Password: password, Filters: t.filters(), FilterQoS: 1}
+	if c.Birth {
+		will := stateMessage(t.topic("state"), id, "lost")
+		identity.Will = &will
+	}
+	r.behave = append(r.behave, t)
+	r.devices = append(r.devices, device.New(identity, p, &c.Device, t, r.shared.ledger, r.counters[p.Name]))
+	return nil
+}
+
+// startWitness returns when the witness has subscribed.
+func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup) error {
+	c := r.config
+	settings := device.Settings{Endpoint: c.Witness, Expiry: 300, Timeout: c.Device.Timeout, MaxPacket: c.Device.MaxPacket,
+		Inflight: 1024, Seed: c.Device.Seed, Headers: c.Device.Headers}
+	if settings.Endpoint == nil {
+		settings.Endpoint = c.Device.Endpoint
+	}
+	id, username, password := c.IDs.Name(0, c.Device.Seed)
+	if c.WitnessLogin[0] != "" {
+		username, password = c.WitnessLogin[0], c.WitnessLogin[1]
+	}
+	identity := device.Identity{Index: c.Devices, ClientID: id + "-witness", Username: username, Password: password,
+		Filters: r.witness.filters(), FilterQoS: 2}
+	d := device.New(identity, &witnessProfile, &settings, r.witness, nil, r.seen)
+	group.Go(func() { d.Run(watching) })
+	timeout := time.NewTimer(c.Device.Timeout + 5*time.Second)
+	defer timeout.Stop()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-r.witness.first:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-timeout.C:
+			return fmt.Errorf("the verifying subscriber did not get through: %s", anyError(r.seen))
+		case <-tick.C:
+			// One refused connection is reason enough: nothing has worked yet that could recover.
+			if r.seen.Failures.Load() > 2 {
+				return fmt.Errorf("the verifying subscriber could not connect: %s", anyError(r.seen))
+			}
+		}
+	}
+}
+
+func anyError(c *device.Counters) string {
+	for text := range c.Errors() {
+		return text
+	}
+	return "no answer"
+}
+
+// live starts the devices, lets them talk and sees them off.
+func (r *run) live(ctx, devices context.Context, stopSending, cut context.CancelFunc) {
+	r.memory = measure()
+	aside, stopAside := context.WithCancel(devices)
+	var helpers, group sync.WaitGroup
+	helpers.Go(func() { r.watch(aside) })
+	helpers.Go(func() { r.storms(aside) })
+	r.start(ctx, devices, &group)
+	r.memory = measure().since(r.memory, r.online())
+	finished := make(chan struct{})
+	helpers.Go(func() { group.Wait(); close(finished) })
+
+	var end <-chan time.Time
+	if r.config.Duration > 0 {
+		timer := time.NewTimer(r.config.Duration)
+		defer timer.Stop()
+		end = timer.C
+	}
+	select {
+	case <-finished:
+	case <-end:
+	case <-r.config.Until:
+	case <-ctx.Done():
+	}
+	r.settleCommands(ctx)
+	stopSending()
+	r.farewell(finished)
+	stopAside()
+	cut()
+	helpers.Wait()
+	r.ended = time.Now()
+}
+
+// farewell gives devices that are online the time to leave in order; those that wait to reconnect need none.
+func (r *run) farewell(finished <-chan struct{}) {
+	deadline := time.NewTimer(r.config.Drain + time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		select {
+		case <-finished:
+			return
+		case <-deadline.C:
+			return
+		case <-tick.C:
+			if r.online() == 0 {
+				return
+			}
+		}
+	}
+}
+
+// start runs every device, spread over the ramp.
+func (r *run) start(ctx, devices context.Context, group *sync.WaitGroup) {
+	step := r.config.Ramp / time.Duration(len(r.devices))
+	begin := time.Now()
+	for i, d := range r.devices {
+		if wait := time.Until(begin.Add(time.Duration(i) * step)); wait > time.Millisecond {
+			timer := time.NewTimer(wait)
+			select {
+			case <-timer.C:
+			case <-ctx.Done():
+				timer.Stop()
+				return
+			}
+		}
+		group.Go(func() { d.Run(devices) })
+	}
+	r.awaitOnline(ctx)
+}
+
+// awaitOnline gives the last devices a moment, so that memory is measured with everybody there.
+func (r *run) awaitOnline(ctx context.Context) {
+	deadline := time.Now().Add(r.config.Device.Timeout)
+	for r.online() < int64(len(r.devices)) && time.Now().Before(deadline) && ctx.Err() == nil {
+		var failures int64
+		for _, c := range r.counters {
+			failures += c.Failures.Load() + c.Refused.Load() + c.Connects.Load()
+		}
+		if failures >= int64(len(r.devices)) {
+			return
+		}
+		if !pause(ctx, 10*time.Millisecond) {
+			return
+		}
+	}
+}
+
+// pause waits and reports false when ctx ended.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// settleCommands stops the commander and waits for the answers that can still come.
+func (r *run) settleCommands(ctx context.Context) {
+	if r.commands == nil {
+		return
+	}
+	r.commands.stop()
+	deadline := time.Now().Add(r.config.Drain)
+	for r.commands.waiting() > 0 && time.Now().Before(deadline) && pause(ctx, 10*time.Millisecond) {
+		continue
+	}
+	r.answers = r.commands.report()
+}
+
+func (r *run) online() int64 {
+	var n int64
+	for _, c := range r.counters {
+		n += c.Online.Load()
+	}
+	return n
+}
+
+// drain waits for messages that are still on their way: until all are there, or nothing came for the time given.
+func (r *run) drain(ctx context.Context) {
+	begin := time.Now()
+	for pause(ctx, 20*time.Millisecond) {
+		quiet := time.Since(later(r.shared.ledger.LastArrival(), begin))
+		if quiet > r.config.Drain || r.shared.ledger.Missing() == 0 && quiet > min(200*time.Millisecond, r.config.Drain) {
+			return
+		}
+	}
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
+}

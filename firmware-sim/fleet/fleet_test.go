@@ -1,0 +1,372 @@
+package fleet_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
+	"go.uber.org/goleak"
+
+	"mqtt-ws-bridge/firmware-sim/device"
+	"mqtt-ws-bridge/firmware-sim/fleet"
+	"mqtt-ws-bridge/firmware-sim/impair"
+	"mqtt-ws-bridge/firmware-sim/internal/faulty"
+	"mqtt-ws-bridge/firmware-sim/payload"
+	"mqtt-ws-bridge/firmware-sim/profile"
+	"mqtt-ws-bridge/firmware-sim/wire"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// config is a short run of n devices of a mix.
+func config(t *testing.T, url, mix string, n int) fleet.Config {
+	t.Helper()
+	e, err := wire.NewEndpoint(url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := profile.ParseMix(mix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	codec, err := payload.NewCodec("json", "", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fleet.Config{
+		Device:  device.Settings{Endpoint: e, Clean: true, Timeout: 5 * time.Second, Seed: 1},
+		Devices: n, Mix: m, Messages: 20, Duration: 20 * time.Second, Rate: 50, QoS: [3]float64{1, 1, 1}, Model: "mixed",
+		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Birth: true, Drain: time.Second,
+	}
+}
+
+func run(t *testing.T, c fleet.Config) *fleet.Result {
+	t.Helper()
+	r, err := fleet.Run(context.Background(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// bad returns the names of the promises that were broken.
+func bad(r *fleet.Result) string {
+	var names []string
+	for _, f := range r.Checks {
+		if !f.OK {
+			names = append(names, f.Name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+func TestEveryProfileRunsClean(t *testing.T) {
+	t.Parallel()
+	c := config(t, faulty.Start(t).URL, "all", 34)
+	c.Commands = 20
+	r := run(t, c)
+	if !r.Clean {
+		t.Errorf("broken: %s\n%+v", bad(r), r.Profiles)
+	}
+	var sent int64
+	for q, x := range r.Delivery.QoS {
+		if x.Sent == 0 || x.Received != x.Sent || q > 0 && x.Acked != x.Sent {
+			t.Errorf("QoS %d: %+v", q, x)
+		}
+		sent += x.Sent
+	}
+	if sent != 34*20 {
+		t.Errorf("%d messages, want %d", sent, 34*20)
+	}
+	if r.Commands.Answered == 0 || r.Births < 34 {
+		t.Errorf("commands %+v, births %d", r.Commands, r.Births)
+	}
+}
+
+func TestPlainTCPRunsClean(t *testing.T) {
+	t.Parallel()
+	if r := run(t, config(t, faulty.StartBroker(t).URL, "esp32-idf,hivemq-android", 4)); !r.Clean {
+		t.Errorf("broken: %s", bad(r))
+	}
+}
+
+func TestVerdictNamesWhatTheEndpointDoes(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct{ fault, mix, broken string }{
+		{"drops", "flutter-dart", "nothing lost"},
+		{"doubles", "flutter-dart", "nothing doubled"},
+		{"reorders", "flutter-dart", "in order"},
+		{"corrupts", "flutter-dart", "nothing foreign"},
+	} {
+		t.Run(x.fault, func(t *testing.T) {
+			t.Parallel()
+			c := config(t, faulty.Start(t, x.fault).URL, x.mix, 1)
+			c.QoS = [3]float64{1, 0, 0}
+			r := run(t, c)
+			if !strings.Contains(bad(r), x.broken) {
+				t.Errorf("broken: %q, want %q", bad(r), x.broken)
+			}
+		})
+	}
+}
+
+// faultsFor runs one device with commands coming down and returns the faults its library met. The witness listens at
+// the broker, so that only the device suffers.
+func faultsFor(t *testing.T, name string, faults ...string) map[profile.Fault]int64 {
+	t.Helper()
+	e := faulty.Start(t, faults...)
+	c := config(t, e.URL, name, 1)
+	c.Rate, c.Messages, c.Duration, c.Commands = 5, 0, 500*time.Millisecond, 100
+	c.Drain, c.Device.Timeout = 300*time.Millisecond, time.Second
+	var err error
+	if c.Witness, err = wire.NewEndpoint(e.Broker, nil); err != nil {
+		t.Fatal(err)
+	}
+	for i := range c.Mix {
+		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 100 * time.Millisecond}
+		if c.Mix[i].Profile.Receiver.MidFrame > 0 {
+			c.Duration = 2 * time.Second
+		}
+	}
+	return run(t, c).Profiles[0].Faults
+}
+
+func TestEveryLibraryLimitCanBeHit(t *testing.T) {
+	t.Parallel()
+	for _, x := range []struct {
+		profile, fault string
+		want           profile.Fault
+	}{
+		{"esp32-idf", "long-101", profile.HeadTooLarge},
+		{"paho-c-linux-arm", "101-in-pieces", profile.HeadInPieces},
+		{"libmosquitto-gateway", "speaks-first", profile.BytesAfterHead},
+		{"hivemq-android", "http-1.0", profile.NotSwitching},
+		{"paho-java-android", "no-space", profile.HeaderForm},
+		{"paho-java-android", "empty-header", profile.HeaderForm},
+		{"esp8266-arduino", "wrong-accept", profile.AcceptHeader},
+		{"hivemq-android", "no-echo", profile.SubprotocolAbsent},
+		{"aws-crt", "extension-forced", profile.ExtensionsHeader},
+		{"paho-java-android", "pings", profile.PingHit},
+		{"esp32-idf-legacy", "pings", profile.PingHit},
+		{"zephyr-cortex-m", "pings-empty", profile.PingHit},
+		{"zephyr-cortex-m", "empty-down", profile.EmptyHit},
+		{"libmosquitto-gateway", "empty-down", profile.EmptyHit},
+		{"hivemq-android", "text-down", profile.TextHit},
+		{"esp8266-arduino", "fragments-down", profile.ContinuationHit},
+		{"esp8266-arduino", "splits-down", profile.Partial},
+		{"avr-arduino", "coalesces", profile.Coalesced},
+		{"flutter-dart", "masked-down", profile.MaskedHit},
+		{"flutter-dart", "rsv-down", profile.ReservedHit},
+		{"paho-java-android", "stalls", profile.MidFrameStall},
+	} {
+		t.Run(x.profile+"/"+x.fault, func(t *testing.T) {
+			t.Parallel()
+			if got := faultsFor(t, x.profile, x.fault); got[x.want] == 0 {
+				t.Errorf("faults %v, want %s", got, x.want)
+			}
+			if got := faultsFor(t, x.profile); len(got) > 0 {
+				t.Errorf("without the fault: %v", got)
+			}
+		})
+	}
+}
+
+func TestHostileDeviceIsRefusedOrReported(t *testing.T) {
+	t.Parallel()
+	c := config(t, faulty.Start(t).URL, "hostile-minimal", 1)
+	c.Messages, c.Duration = 0, 600*time.Millisecond
+	c.Mix[0].Profile.Reconnect.First = 50 * time.Millisecond
+	if r := run(t, c); !r.Clean || r.Profiles[0].Refused < 4 {
+		t.Errorf("broken: %s, %+v", bad(r), r.Profiles[0])
+	}
+	c = config(t, faulty.Start(t, "any-mask").URL, "hostile-minimal", 1)
+	c.Messages, c.Duration, c.Device.Timeout = 0, 600*time.Millisecond, 300*time.Millisecond
+	c.Mix[0].Profile.Reconnect.First = 50 * time.Millisecond
+	if r := run(t, c); r.Profiles[0].Faults[profile.HostileServed] == 0 {
+		t.Errorf("an endpoint that takes unmasked data went unnoticed: %+v", r.Profiles[0])
+	}
+}
+
+// accepted counts what the broker took, as an account kept by somebody else.
+type accepted struct {
+	mqtt.HookBase
+	mu   sync.Mutex
+	seen map[string]bool // device and sequence
+}
+
+func (a *accepted) ID() string           { return "accepted" }
+func (a *accepted) Provides(b byte) bool { return b == mqtt.OnPublished }
+func (a *accepted) OnPublished(_ *mqtt.Client, p packets.Packet) {
+	codec, _ := payload.NewCodec("json", "", 0)
+	m, err := codec.Decode(p.Payload)
+	if err != nil || !strings.HasSuffix(p.TopicName, "/data") {
+		return
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.seen[fmt.Sprintf("%s/%d", m.Device, m.Seq)] = true
+}
+
+func TestBrokerKilledInTheMiddle(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	address := listener.Addr().String()
+	books := &accepted{seen: make(map[string]bool)}
+	first := faulty.NewBroker(t, listener, books)
+	t.Cleanup(first.Kill)
+	e := faulty.StartBefore(t, first.URL)
+	c := config(t, e.URL, "mqttjs-node,flutter-dart,esp8266-arduino", 6)
+	c.Messages, c.Rate = 60, 40
+	for i := range c.Mix {
+		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
+	}
+	var once sync.Once
+	c.Progress = func(p fleet.Progress) {
+		once.Do(func() {
+			first.Kill()
+			again, err := net.Listen("tcp", address)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			second := faulty.NewBroker(t, again, books)
+			t.Cleanup(second.Kill)
+		})
+	}
+	r := run(t, c)
+	var losses int64
+	for _, p := range r.Profiles {
+		losses += p.Losses
+	}
+	if losses == 0 {
+		t.Fatal("no connection was lost: the broker was not killed in the middle")
+	}
+	listed := make(map[string]bool)
+	for _, d := range r.Delivery.Lost {
+		for _, x := range d.Ranges {
+			for seq := x.First; seq <= x.Last; seq++ {
+				listed[fmt.Sprintf("%s/%d", r.Names[d.Device], seq)] = true
+			}
+		}
+	}
+	// Everything the broker never took must be listed; what is listed although the broker took it can only have been
+	// on its way to the witness when the broker died.
+	books.mu.Lock()
+	defer books.mu.Unlock()
+	inFlight := 0
+	for i := range c.Devices {
+		for seq := 1; seq <= c.Messages; seq++ {
+			key := fmt.Sprintf("d%05d/%d", i, seq)
+			switch {
+			case !books.seen[key] && !listed[key]:
+				t.Errorf("%s never reached the broker and is not listed as lost", key)
+			case books.seen[key] && listed[key]:
+				inFlight++
+			}
+		}
+	}
+	if inFlight > c.Devices*4 {
+		t.Errorf("%d messages listed as lost although the broker had them", inFlight)
+	}
+	for q, x := range r.Delivery.QoS {
+		if x.Sent != x.Received+x.Lost {
+			t.Errorf("QoS %d does not add up: %+v", q, x)
+		}
+	}
+	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
+}
+
+func TestImpairedFleetLosesNothing(t *testing.T) {
+	t.Parallel()
+	c := config(t, faulty.Start(t).URL, "esp32-idf,zephyr-cortex-m,mqttjs-node,autopaho-linux-arm", 8)
+	c.Device.Impair = impair.Spec{Latency: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Stall: 100 * time.Millisecond,
+		StallP: 0.05, Bandwidth: 200000, SlowRead: 20000}
+	c.Drain = 3 * time.Second
+	if r := run(t, c); !r.Clean {
+		t.Errorf("broken: %s, %+v", bad(r), r.Profiles)
+	}
+}
+
+func TestResetsAndStormsAreSurvivedByPersistentSessions(t *testing.T) {
+	t.Parallel()
+	c := config(t, faulty.Start(t).URL, "hivemq-android,dotnet-mqttnet", 6)
+	c.Device.Clean, c.Device.Expiry = false, 60
+	c.QoS = [3]float64{0, 1, 0}
+	c.Messages, c.Rate, c.Birth = 60, 40, false
+	c.Device.Impair = impair.Spec{Storm: 400 * time.Millisecond, Reset: 8000}
+	for i := range c.Mix {
+		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 30 * time.Millisecond}
+	}
+	r := run(t, c)
+	// The in-process broker acknowledges before it publishes: when the connection breaks in between, it keeps the PUBACK for
+	// the next connection and forgets the message. Such a loss is real, and rare; anything else would be ours.
+	q := r.Delivery.QoS[1]
+	if q.Lost != q.LostAcked || q.Lost > q.Sent/20 || q.Doubles > 0 || q.Sent != q.Received+q.Lost {
+		t.Errorf("broken: %s, %+v", bad(r), r.Delivery)
+	}
+	if r.Profiles[0].Losses == 0 {
+		t.Error("no storm, no reset")
+	}
+}
+
+func TestSameSeedSameFleet(t *testing.T) {
+	t.Parallel()
+	said := func() string {
+		var mu sync.Mutex
+		lines := make(map[string][]string)
+		c := config(t, faulty.StartBroker(t).URL, "esp32-idf", 3)
+		c.Birth, c.QoS = false, [3]float64{1, 1, 0}
+		c.Device.Trace = func(id, line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			if strings.HasPrefix(line, "up") {
+				lines[id] = append(lines[id], strings.ReplaceAll(line, " ", ""))
+			}
+		}
+		run(t, c)
+		var out strings.Builder
+		for i := range 3 {
+			for _, l := range lines[fmt.Sprintf("d%05d", i)] {
+				fmt.Fprintln(&out, len(l), l[:6])
+			}
+		}
+		return out.String()
+	}
+	a, b := said(), said()
+	if a != b || !strings.Contains(a, "up32") {
+		t.Errorf("two runs differ, or said nothing:\n%.300s\n%.300s", a, b)
+	}
+}
+
+func TestUnreachableEndpointIsAnError(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+	c := config(t, "ws://"+l.Addr().String(), "esp32-idf", 1)
+	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "is it listening") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestMemoryPerDevice(t *testing.T) {
+	const n = 1000
+	c := config(t, faulty.StartBroker(t).URL, "esp32-idf,paho-java-android,zephyr-cortex-m", n)
+	c.Rate, c.Messages, c.Duration, c.Birth = 0, 0, 100*time.Millisecond, false
+	r := run(t, c)
+	if r.Memory.Devices != n {
+		t.Fatalf("%d of %d devices online", r.Memory.Devices, n)
+	}
+	t.Logf("%+v", r.Memory) // the broker runs in this process and the race detector may be on: no limit here
+}

@@ -1,0 +1,245 @@
+package fleet
+
+import (
+	"context"
+	"encoding/json"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-ws-bridge/firmware-sim/device"
+	"mqtt-ws-bridge/firmware-sim/packet"
+	"mqtt-ws-bridge/firmware-sim/payload"
+	"mqtt-ws-bridge/firmware-sim/profile"
+	"mqtt-ws-bridge/firmware-sim/verify"
+)
+
+// Extra is further behaviour of a device beside telemetry. Its methods are called like those of a device.Behaviour;
+// Online must return soon after ctx ends.
+type Extra interface {
+	Filters() []string
+	Online(ctx context.Context, link device.Link)
+	Message(link device.Link, m packet.Message)
+}
+
+// shared is what all devices of a run look at.
+type shared struct {
+	config *Config
+	ledger *verify.Ledger
+	gate   *gate
+	// sending ends when devices should stop sending and leave.
+	sending context.Context
+	storm   *broadcast
+}
+
+// telemetry is what an ordinary device does: say something now and then, answer commands.
+type telemetry struct {
+	*shared
+	id      string
+	index   int
+	profile *profile.Profile
+	extra   Extra
+
+	commands chan []byte
+	epoch    atomic.Int64 // connections so far; odd while online
+
+	// owned by Online, which runs once at a time
+	rng   *rand.Rand
+	model payload.Model
+	sent  int
+	next  time.Time
+}
+
+// commandQueue is how many commands may wait for a device that is busy writing.
+const commandQueue = 8
+
+func newTelemetry(s *shared, id string, index int, p *profile.Profile) (*telemetry, error) {
+	t := &telemetry{shared: s, id: id, index: index, profile: p,
+		rng: rand.New(rand.NewPCG(s.config.Device.Seed, uint64(index)<<1|1))}
+	if s.config.Commands > 0 {
+		t.commands = make(chan []byte, commandQueue)
+	}
+	if s.config.Extra != nil {
+		t.extra = s.config.Extra(id, index, p)
+	}
+	var err error
+	t.model, err = payload.NewModel(s.config.Model, index, t.rng)
+	return t, err
+}
+
+func (t *telemetry) topic(kind string) string { return t.config.Prefix + "/" + t.id + "/" + kind }
+
+// filters are what the device subscribes to.
+func (t *telemetry) filters() []string {
+	var out []string
+	if t.commands != nil {
+		out = append(out, t.topic("cmd"))
+	}
+	if t.extra != nil {
+		out = append(out, t.extra.Filters()...)
+	}
+	return out
+}
+
+// State is the payload of birth, farewell and will.
+type State struct {
+	Device string `json:"d"`
+	State  string `json:"state"`
+}
+
+func stateMessage(topic, id, state string) packet.Message {
+	body, _ := json.Marshal(State{Device: id, State: state}) // two strings do not fail
+	return packet.Message{Topic: topic, Payload: body, QoS: 1, Retain: true}
+}
+
+// Online implements device.Behaviour.
+func (t *telemetry) Online(ctx context.Context, link device.Link) time.Duration {
+	t.epoch.Add(1)
+	defer t.epoch.Add(1)
+	var extras sync.WaitGroup
+	defer extras.Wait()
+	if t.extra != nil {
+		inner, cancel := context.WithCancel(ctx)
+		defer cancel()
+		extras.Go(func() { t.extra.Online(inner, link) })
+	}
+	if t.config.Birth {
+		if link.Publish(ctx, stateMessage(t.topic("state"), t.id, "online"), 0) != nil {
+			return 0
+		}
+	}
+	away := t.talk(ctx, link)
+	if ctx.Err() != nil {
+		return 0
+	}
+	if t.config.Birth && away < 0 {
+		// A retained message with an empty payload takes the birth off the broker.
+		_ = link.Publish(ctx, packet.Message{Topic: t.topic("state"), QoS: 1, Retain: true}, 0)
+	}
+	settle, cancel := context.WithTimeout(ctx, t.config.Drain)
+	defer cancel()
+	link.Settle(settle)
+	return away
+}
+
+// talk sends until there is nothing more to say on this connection; it returns how long to stay away.
+func (t *telemetry) talk(ctx context.Context, link device.Link) time.Duration {
+	q, canBeQuiet := link.(device.Quieter)
+	if t.profile.Power.Doze > 0 && canBeQuiet {
+		q.Quiet(true)
+	}
+	storm := t.storm.next()
+	var timer *time.Timer
+	for !t.done() {
+		var due <-chan time.Time
+		if t.config.Rate > 0 {
+			wait := t.untilNext()
+			if timer == nil {
+				timer = time.NewTimer(wait)
+				defer timer.Stop()
+			} else {
+				timer.Reset(wait)
+			}
+			due = timer.C
+		}
+		select {
+		case <-due:
+			if !t.burst(ctx, link) {
+				return 0
+			}
+			if s := t.profile.Power.Sleep; s > 0 {
+				return s
+			}
+		case c := <-t.commands:
+			if link.Publish(ctx, packet.Message{Topic: t.topic("answer"), Payload: c, QoS: 1}, 0) != nil {
+				return 0
+			}
+		case <-storm:
+			link.Drop()
+			return 0
+		case <-t.sending.Done():
+			return -1
+		case <-ctx.Done():
+			return 0
+		}
+	}
+	return -1
+}
+
+func (t *telemetry) done() bool {
+	return t.sending.Err() != nil || t.config.Messages > 0 && t.sent >= t.config.Messages
+}
+
+func (t *telemetry) interval() time.Duration {
+	return time.Duration(float64(time.Second) / t.config.Rate)
+}
+
+// untilNext is the time until the next message, or the next wake-up of a dozing phone.
+func (t *telemetry) untilNext() time.Duration {
+	now := time.Now()
+	if t.next.IsZero() {
+		t.next = now.Add(time.Duration(t.rng.Float64() * float64(t.interval())))
+	}
+	wait := t.next.Sub(now)
+	if doze := t.profile.Power.Doze; doze > wait && t.sent > 0 {
+		return doze
+	}
+	return wait
+}
+
+// burst sends what has become due, at most once around the clock of a dozing device; false means the link is gone.
+func (t *telemetry) burst(ctx context.Context, link device.Link) bool {
+	for n := 0; n == 0 || !t.next.After(time.Now()) && n < 1000; n++ {
+		if t.done() {
+			return true
+		}
+		if !t.gate.wait(ctx, t.sending) {
+			return ctx.Err() == nil
+		}
+		if err := t.send(ctx, link); err != nil {
+			return false
+		}
+		t.next = t.next.Add(t.interval())
+		if behind := time.Since(t.next); t.profile.Power.Doze == 0 && behind > time.Minute {
+			t.next = time.Now()
+		}
+	}
+	return true
+}
+
+// send makes one message, books it and hands it to the link.
+func (t *telemetry) send(ctx context.Context, link device.Link) error {
+	qos := t.pickQoS()
+	seq := t.ledger.Sent(t.index, qos)
+	t.sent++
+	now := time.Now()
+	body := t.config.Codec.Encode(payload.Marker{Device: t.id, Seq: seq, Time: now.UnixNano()}, t.model(t.rng, now))
+	return link.Publish(ctx, packet.Message{Topic: t.topic("data"), Payload: body, QoS: qos}, seq)
+}
+
+func (t *telemetry) pickQoS() byte {
+	w := t.config.QoS
+	x := t.rng.Float64() * (w[0] + w[1] + w[2])
+	switch {
+	case x < w[0]:
+		return 0
+	case x < w[0]+w[1]:
+		return 1
+	}
+	return 2
+}
+
+// Message implements device.Behaviour. Commands are answered by Online, so that the reader never waits for the writer.
+func (t *telemetry) Message(link device.Link, m packet.Message) {
+	if m.Topic != t.topic("cmd") {
+		if t.extra != nil {
+			t.extra.Message(link, m)
+		}
+		return
+	}
+	select {
+	case t.commands <- append([]byte(nil), m.Payload...):
+	default: // too many at once: the commander will miss an answer, and says so
+	}
+}

@@ -1,0 +1,36 @@
+package wsio
+
+import (
+	"net"
+	"unsafe"
+)
+
+// What the tests of package wsio_test reach past the public door for: connections without a handshake, and the decoder.
+
+// NewConn wraps a connection as if its handshake were done.
+func NewConn(nc net.Conn, early []byte, maxFrame int) *Conn {
+	return newConn(nc, early, "mqtt", maxFrame)
+}
+
+// Decoder is the decoder of device frames.
+type Decoder = decoder
+
+// Decode is decode.
+func (d *decoder) Decode(b []byte) (int, error) { return d.decode(b) }
+
+// TakePing is takePing.
+func (d *decoder) TakePing() ([]byte, bool) { return d.takePing() }
+
+// Closed returns the payload of the device's close frame, if there was one.
+func (d *decoder) Closed() ([]byte, bool) {
+	if !d.closed {
+		return nil, false
+	}
+	return d.control.buf[:d.control.len], true
+}
+
+// Unmask is unmask.
+var Unmask = unmask
+
+// ConnSize is what a Conn takes before the device has sent a control frame.
+const ConnSize = unsafe.Sizeof(Conn{})
