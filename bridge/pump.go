@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"io"
+	"net"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -142,8 +143,16 @@ func (s *session) flushDown() bool {
 func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
+	if s.devDone {
+		return net.ErrClosed
+	}
 	s.devPart = part
-	return s.dev.WriteFrames(buf, ends)
+	err := s.dev.WriteFrames(buf, ends)
+	if s.accepted && err == nil {
+		s.accepted = false
+		s.enter(stageOnline, 0)
+	}
+	return err
 }
 
 // discard reads what the broker still has to say until it closes or its time is up.
