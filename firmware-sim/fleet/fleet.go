@@ -99,7 +99,7 @@ func newRun(config *Config, sending context.Context) (*run, error) {
 	if r.commands != nil {
 		r.commands.devices = r.behave
 	}
-	r.witness = &witness{prefix: config.Prefix, codec: config.Codec, ledger: r.shared.ledger, indices: indices,
+	r.witness = &witness{prefix: config.Prefix, codec: config.Codec, ledger: r.shared.ledger, indices: indices, devices: r.behave,
 		gate: r.shared.gate, commands: r.commands, first: make(chan struct{})}
 	return r, nil
 }
