@@ -16,7 +16,9 @@ type broker struct {
 	suspected chan struct{} // of one: a probe is asked for, once
 }
 
-func newBroker(t target) *broker { return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)} }
+func newBroker(t target) *broker {
+	return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
+}
 
 // suspect asks for a probe soon.
 func (b *broker) suspect() {
