@@ -94,7 +94,9 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 		return false
 	}
 	began := s.b.now()
-	broker, err := s.b.upstream.Dial(ctx, c)
+	broker, err := s.b.upstream.Dial(ctx, DeviceInfo{
+		Connect: c, Addr: s.dev.RemoteAddr(), Local: s.dev.LocalAddr(), TLS: s.dev.TLS(),
+	})
 	s.b.metrics.dialed(s.b.now()-began, err)
 	if err != nil {
 		s.end(ReasonBrokerDown, err)

@@ -45,17 +45,32 @@ type Gate struct {
 // NewGate returns a gate with n places.
 func NewGate(n int) *Gate { return &Gate{places: make(chan struct{}, n)} } // the buffer is the limit itself
 
-// Listener returns l behind the gate, speaking TLS if config is not nil.
-func (g *Gate) Listener(l net.Listener, config *tls.Config) net.Listener {
-	gated := &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
-	if config == nil {
-		return gated
+// ListenerOptions say how a listener behind a gate treats connections. The zero value takes them as they come.
+type ListenerOptions struct {
+	// TLS is spoken if it is not nil.
+	TLS *tls.Config
+	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
+	ProxyProtocol Peers
+	// HeaderTimeout is how long such a header may take. Must be above zero if there are such peers.
+	HeaderTimeout time.Duration
+	// Refused hears of connections that had to have a PROXY header and had no good one. Nil: nobody does.
+	Refused func(peer net.Addr, cause Cause, err error)
+}
+
+// Listener returns l behind the gate.
+func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
+	l = &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
+	if opts.ProxyProtocol.Unix || len(opts.ProxyProtocol.Prefixes) > 0 {
+		l = &proxyListener{Listener: l, opts: opts}
 	}
-	config = config.Clone()
+	if opts.TLS == nil {
+		return l
+	}
+	config := opts.TLS.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	// A frame that fits one TLS record shall travel in one (device-quirks D2): Go would begin with small records.
 	config.DynamicRecordSizingDisabled = true
-	return tls.NewListener(gated, config)
+	return tls.NewListener(l, config)
 }
 
 type gatedListener struct {
@@ -109,17 +124,26 @@ func (c *gatedConn) Close() error {
 // NetConn returns the connection below.
 func (c *gatedConn) NetConn() net.Conn { return c.Conn }
 
-// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrapper off where nothing
-// else refers to it.
-func release(nc net.Conn) net.Conn {
-	switch c := nc.(type) {
-	case *gatedConn:
-		c.leave()
-		return c.Conn
-	case *tls.Conn:
-		if g, ok := c.NetConn().(*gatedConn); ok {
+// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrappers off where nothing
+// else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
+// taken yet.
+func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
+	if t, ok := nc.(*tls.Conn); ok {
+		inner := t.NetConn()
+		if p, ok := inner.(*proxiedConn); ok {
+			inner = p.Conn
+		}
+		if g, ok := inner.(*gatedConn); ok {
 			g.leave()
 		}
+		return nc, nil, nil
 	}
-	return nc
+	if p, ok := nc.(*proxiedConn); ok {
+		nc, device, early = p.Conn, p.device, p.early
+	}
+	if g, ok := nc.(*gatedConn); ok {
+		g.leave()
+		nc = g.Conn
+	}
+	return nc, device, early
 }

@@ -17,7 +17,6 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
-	"mqtt-ws-bridge/mqttio"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type upstream struct{ down atomic.Bool }
 
 func (u *upstream) Ready() bool { return !u.down.Load() }
-func (u *upstream) Dial(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+func (u *upstream) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 	return bridge.Broker{}, io.ErrUnexpectedEOF
 }
 func (u *upstream) Outcome(string, bool) {}

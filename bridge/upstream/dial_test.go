@@ -14,6 +14,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/upstream"
 )
 
@@ -21,7 +22,7 @@ import (
 func exchange(t testing.TB, p *upstream.Pool) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-	b, err := p.Dial(ctx, nil)
+	b, err := p.Dial(ctx, bridge.DeviceInfo{})
 	cancel() // as a session does: the connection must outlive it
 	if err != nil {
 		return err
@@ -169,7 +170,7 @@ func TestWebSocketEnd(t *testing.T) {
 		seen <- string(all) + " " + errText(err)
 		nc.Close()
 	})
-	b, err := newPool(t, new(lines), nil, u).Dial(t.Context(), nil)
+	b, err := newPool(t, new(lines), nil, u).Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -208,7 +209,7 @@ func TestRudeWebSocket(t *testing.T) {
 	if err := p.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b, err := p.Dial(t.Context(), nil)
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -234,7 +235,7 @@ func TestLastWordsOverTLS(t *testing.T) {
 		_, _ = nc.Write([]byte{0x20, 2, 0, 5})
 	})
 	p := newPool(t, new(lines), func(o *upstream.Options) { o.TLS = &tls.Config{RootCAs: a.pool} }, parse(t, "tls://"+s.Addr().String()))
-	b, err := p.Dial(t.Context(), nil)
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,6 @@ import (
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/mqttio"
 )
 
 // Embedded is a broker in this process, for trying things out: it takes every device and keeps nothing when it ends. It
@@ -72,7 +71,7 @@ const acceptPause = 100 * time.Millisecond
 func (e *Embedded) Ready() bool { return true }
 
 // Dial connects a device to the broker within the process.
-func (e *Embedded) Dial(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+func (e *Embedded) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 	ours, theirs := net.Pipe()
 	if err := e.take(theirs); err != nil {
 		return bridge.Broker{}, err

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/upstream"
 )
 
@@ -30,7 +31,7 @@ func TestEmbedded(t *testing.T) {
 	if err != nil || listenErr != nil {
 		t.Fatal(err, listenErr)
 	}
-	b, err := e.Dial(t.Context(), nil)
+	b, err := e.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil || !e.Ready() || b.Name != upstream.EmbeddedName {
 		t.Fatalf("%v, %s", err, b.Name)
 	}
@@ -79,7 +80,7 @@ func TestEmbeddedTakenPort(t *testing.T) {
 		t.Fatalf("%v, %v", err, listenErr)
 	}
 	defer e.Close()
-	b, err := e.Dial(t.Context(), nil)
+	b, err := e.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,7 +94,7 @@ func TestEmbeddedUnused(t *testing.T) {
 	if err != nil || listenErr != nil {
 		t.Fatal(err, listenErr)
 	}
-	b, err := e.Dial(t.Context(), nil) // and says nothing
+	b, err := e.Dial(t.Context(), bridge.DeviceInfo{}) // and says nothing
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +117,7 @@ func TestEmbeddedSilentTool(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer tool.Close()
-	b, err := e.Dial(t.Context(), nil)
+	b, err := e.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,7 +129,7 @@ func TestEmbeddedSilentTool(t *testing.T) {
 	if took := time.Since(began); took > 3*time.Second {
 		t.Errorf("Close took %v", took)
 	}
-	if _, err := e.Dial(t.Context(), nil); err == nil {
+	if _, err := e.Dial(t.Context(), bridge.DeviceInfo{}); err == nil {
 		t.Error("a closed broker is dialled")
 	}
 }

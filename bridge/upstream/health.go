@@ -74,7 +74,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (p *Pool) probe(ctx context.Context, b *broker) error {
 	dialCtx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
 	defer cancel()
-	nc, err := p.dialer.dial(dialCtx, &b.target)
+	nc, err := p.dialer.dial(dialCtx, &b.target, nil)
 	if err == nil {
 		nc.Close()
 	} else {

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/mqttio"
 )
 
 // Options make a [Pool].
@@ -21,6 +20,7 @@ type Options struct {
 	TLS            *tls.Config   // for tls and wss; nil: the system's roots, TLS 1.2
 	Headers        http.Header   // sent when opening ws and wss
 	Subprotocol    string        // offered on ws and wss, where the broker must agree to it; "": none
+	ProxyProtocol  int           // version of the PROXY header that every connection begins with, 1 or 2; 0: none
 	DialTimeout    time.Duration // of a probe
 	HealthInterval time.Duration // how old the knowledge about a broker may be
 	Log            *slog.Logger
@@ -41,7 +41,9 @@ func NewPool(opts Options) (*Pool, error) {
 	if opts.TLS == nil {
 		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
 	}
-	p := &Pool{opts: opts, dialer: dialer{tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol}}
+	p := &Pool{opts: opts, dialer: dialer{
+		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,
+	}}
 	for _, u := range opts.URLs {
 		t, err := newTarget(u)
 		if err != nil {
@@ -83,14 +85,14 @@ func (p *Pool) Ready() bool {
 }
 
 // Dial connects to the first broker that answers, trying those that did not lately last.
-func (p *Pool) Dial(ctx context.Context, _ *mqttio.Connect) (bridge.Broker, error) {
+func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broker, error) {
 	var errs []error
 	for _, wantUp := range []bool{true, false} {
 		for _, b := range p.brokers {
 			if b.up.Load() != wantUp {
 				continue
 			}
-			nc, err := p.dialer.dial(ctx, &b.target)
+			nc, err := p.dialer.dial(ctx, &b.target, &device)
 			if err == nil {
 				return bridge.Broker{Conn: nc, Name: b.target.name}, nil
 			}

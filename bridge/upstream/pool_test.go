@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/upstream"
 )
 
@@ -25,7 +26,7 @@ func nobody(t testing.TB) *url.URL {
 // dials reports which broker p dials.
 func dials(t testing.TB, p *upstream.Pool) string {
 	t.Helper()
-	b, err := p.Dial(t.Context(), nil)
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,7 +65,7 @@ func TestFailover(t *testing.T) {
 	}
 	again.stop()
 	second.stop()
-	_, err := p.Dial(t.Context(), nil)
+	_, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err == nil || !strings.Contains(err.Error(), one.Host) || !strings.Contains(err.Error(), two.Host) || p.Ready() {
 		t.Errorf("without both: ready %v, %v", p.Ready(), err)
 	}
@@ -81,7 +82,7 @@ func TestDownAndUp(t *testing.T) {
 	}
 	runPool(t, p)
 	broker.stop()
-	if _, err := p.Dial(t.Context(), nil); err == nil || p.Ready() {
+	if _, err := p.Dial(t.Context(), bridge.DeviceInfo{}); err == nil || p.Ready() {
 		t.Fatalf("ready %v, %v", p.Ready(), err)
 	}
 	listen(t, "tcp", broker.Addr().String(), echo)
@@ -145,13 +146,13 @@ func TestSilentBrokerIsSuspected(t *testing.T) {
 	runPool(t, p)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := p.Dial(ctx, nil); err == nil {
+	if _, err := p.Dial(ctx, bridge.DeviceInfo{}); err == nil {
 		t.Fatal("the silent broker was dialled")
 	}
 	eventually(t, "the second broker is dialled", func() bool {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		b, err := p.Dial(ctx, nil)
+		b, err := p.Dial(ctx, bridge.DeviceInfo{})
 		if err == nil {
 			b.Close()
 		}
@@ -168,7 +169,7 @@ func TestSameHost(t *testing.T) {
 	other := *u
 	other.Path = "/other"
 	p := newPool(t, new(lines), nil, u, &other)
-	b, err := p.Dial(t.Context(), nil)
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -192,7 +193,7 @@ func TestNewPoolRefuses(t *testing.T) {
 
 func TestDialNobody(t *testing.T) {
 	p := newPool(t, new(lines), nil, nobody(t))
-	if _, err := p.Dial(t.Context(), nil); err == nil || !strings.Contains(err.Error(), "refused") {
+	if _, err := p.Dial(t.Context(), bridge.DeviceInfo{}); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("error %v", err)
 	}
 	if err := p.Check(t.Context()); err == nil || p.Ready() {

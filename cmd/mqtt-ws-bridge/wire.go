@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 
@@ -86,7 +87,8 @@ func (p *process) wireUpstream() error {
 	}
 	p.pool, err = upstream.NewPool(upstream.Options{
 		URLs: urls, TLS: tlsConfig, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
-		DialTimeout: p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
+		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
+		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
 	})
 	return err
 }
@@ -124,7 +126,12 @@ func (p *process) wireBridge() error {
 		},
 	})
 	p.admin = admin.NewServer(p.bridge, reg, p.log)
+	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	handler := wsio.NewHandler(wsio.Options{
+		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
 		MaxFrame: int(p.cfg.Downlink.FrameSize),
@@ -173,9 +180,28 @@ func answer(cause string) wsio.Answer {
 	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
 }
 
+// addressHeaders are the words of addresses.header.
+var addressHeaders = map[string]wsio.AddressHeader{"x-forwarded-for": wsio.XForwardedFor, "forwarded": wsio.Forwarded}
+
+func peers(items []string) (wsio.Peers, error) {
+	prefixes, unix, err := config.ParsePeers(items)
+	return wsio.Peers{Prefixes: prefixes, Unix: unix}, err
+}
+
+// refusedConn hears of a connection that was closed before it could ask for anything.
+func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
+	p.log.Debug("connection refused", "device", peer.String(), "error", err.Error())
+	p.bridge.Refused(bridge.ReasonByLabel(string(cause)), peer.String(), "")
+}
+
 // openDevices opens the listeners for devices, behind one gate for all.
 func (p *process) openDevices() error {
 	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
+	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn}
+	var err error
+	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
+		return err
+	}
 	var tlsConfig *tls.Config
 	for _, text := range p.cfg.Listen {
 		a, err := config.ParseListen(text)
@@ -191,11 +217,10 @@ func (p *process) openDevices() error {
 		if err != nil {
 			return fmt.Errorf("listen for devices: %w", err)
 		}
-		if a.TLS {
-			l = gate.Listener(l, tlsConfig)
-		} else {
-			l = gate.Listener(l, nil)
+		if opts.TLS = nil; a.TLS {
+			opts.TLS = tlsConfig
 		}
+		l = gate.Listener(l, opts)
 		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
 	}
 	return nil
