@@ -189,6 +189,7 @@ func (r *run) live(ctx, devices context.Context, stopSending, cut context.Cancel
 	select {
 	case <-finished:
 	case <-end:
+	case <-r.config.Until:
 	case <-ctx.Done():
 	}
 	r.settleCommands(ctx)
