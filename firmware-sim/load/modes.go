@@ -95,9 +95,13 @@ func (r *runner) flush(d *conn) error {
 }
 
 // down reads and counts until the flood has dried up: until the time is over and nothing came for a second, or all
-// that was flooded is here.
+// that was flooded is here. With Messages, and somebody else's flood, that many are all.
 func (r *runner) down(d *conn) error {
 	for {
+		if most := r.config.Messages; most > 0 && r.config.Flood == 0 && d.scan.counts[packet.PUBLISH] >= int64(most) {
+			d.flushed = true
+			return nil
+		}
 		wait := 200 * time.Millisecond
 		if r.stop.Load() {
 			wait = time.Second
