@@ -51,7 +51,7 @@ func (l load) arguments(url, broker, ca string) []string {
 	n := strconv.Itoa
 	args := []string{"load", "--url", url, "--mode", l.mode, "--json", "--tls-ca", ca, "--tls-name", serverName,
 		"--devices", n(l.devices), "--size", n(l.size), "--batch", n(max(1, l.batch)), "--window", n(max(1, l.window)),
-		"--rate", n(l.rate), "--source", "127.0.0.0/8", "--timeout", "20s"}
+		"--rate", n(l.rate), "--timeout", "20s"}
 	switch {
 	case l.mode != "down":
 		return append(args, "--duration", l.duration.String())
