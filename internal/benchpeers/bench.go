@@ -73,10 +73,14 @@ type bench struct {
 // benchmark measures everything asked for and writes the page, on paper or to stdout.
 func benchmark(t testing.TB, o options, stdout io.Writer) {
 	begin := time.Now()
-	if o.quick {
+	if o.quick || o.profile != "" {
 		o.rounds = 1
 	}
 	b := prepare(t, o)
+	if o.profile != "" {
+		b.round(0)
+		return
+	}
 	for round := range o.rounds {
 		b.round(round)
 		for _, i := range idles(o.quick, false) {
@@ -122,13 +126,17 @@ func (b *bench) round(round int) {
 	subjects, stop := b.start()
 	defer stop()
 	for _, l := range loads(b.o.quick) {
+		if b.o.profile != "" {
+			b.profile(l, subjects[0])
+			continue
+		}
 		b.turn(l, subjects, round)
 	}
 }
 
 // growth takes the figures on growth, in half as many rounds.
 func (b *bench) growth() {
-	for round := range (b.o.rounds + 1) / 2 {
+	for round := range max(1, b.o.rounds/2) {
 		b.t.Logf("growth, round %d", round+1)
 		subjects, stop := b.start()
 		for _, l := range growing() {

@@ -21,7 +21,7 @@ var (
 
 // loads are all of a round, without the idle ones. A quick one is a tenth as long.
 func loads(quick bool) []load {
-	second, amount := 800*time.Millisecond, 1
+	second, amount := 700*time.Millisecond, 1
 	if quick {
 		second, amount = 150*time.Millisecond, 10
 	}
@@ -98,7 +98,7 @@ type idle struct {
 
 func idles(quick, growth bool) []idle {
 	// The bridge parks sessions after 5 quiet seconds and gives their memory back some seconds later.
-	const settle = 16 * time.Second
+	const settle = 13 * time.Second
 	switch {
 	case quick:
 		return []idle{{name: "idle-ws", devices: 500, settle: 2 * time.Second}, {name: "idle-wss", devices: 100, secure: true, settle: 2 * time.Second}}

@@ -28,6 +28,7 @@ type options struct {
 	quick   bool
 	out     string
 	only    string
+	profile string
 	verbose bool
 	command string // as it was given
 }
@@ -41,6 +42,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&o.quick, "quick", false, "one short round, no growth: shows that everything works, its figures are worth little")
 	flags.StringVar(&o.out, "out", "", "directory for benchmarks.md and its plots (default: print the page)")
 	flags.StringVar(&o.only, "only", "", "only the loads whose names begin with one of these, between commas")
+	flags.StringVar(&o.profile, "profile", "", "directory for processor profiles of the bridge, one for each load; they cost time, so the figures are none")
 	flags.BoolVar(&o.verbose, "v", false, "print every sample")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || o.rounds < 1 {
 		fmt.Fprintln(stderr, "benchpeers: see -help")

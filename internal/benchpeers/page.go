@@ -51,6 +51,9 @@ func (b *bench) write(w io.Writer, begin time.Time) error {
 		return err
 	}
 	for _, s := range p.Growth {
+		if s.File == "" {
+			continue
+		}
 		if err := os.WriteFile(filepath.Join(b.o.out, s.File), []byte(s.chart.SVG()), 0o644); err != nil {
 			return err
 		}

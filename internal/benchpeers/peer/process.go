@@ -165,3 +165,12 @@ func (p *Process) Allocations() (float64, error) {
 	}
 	return 0, fmt.Errorf("/metrics has no go_memstats_mallocs_total")
 }
+
+// Profile saves a processor profile of the bridge, for go tool pprof.
+func (p *Process) Profile(file string, length time.Duration) error {
+	content, err := p.get(fmt.Sprintf("/debug/pprof/profile?seconds=%d", int(length.Seconds())))
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, content, 0o644)
+}
