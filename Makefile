@@ -1,6 +1,6 @@
 # make test     every test; with the race detector where a C compiler is there. The tests bring what they need.
 # make demo     a bridge with a broker inside, to try things with
-# make build    bin/mqtt-ws-bridge for this machine
+# make build    bin/mqtt-ws-bridge and bin/firmware-sim for this machine
 # make cross    dist/ for every kind of machine it is shipped for
 # make lint     go vet, gofmt and staticcheck
 # make bench-peers  docs/benchmarks.md: the bridge beside HAProxy, nginx and Mosquitto; BENCHFLAGS=-quick prints a short run
@@ -21,7 +21,7 @@ SHIPPED := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 
 # system/processor, and after it the variant of the processor where there is one.
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/5 linux/arm/6 linux/arm/7 linux/mipsle/softfloat linux/riscv64 \
-	darwin/arm64 darwin/amd64 windows/amd64
+	darwin/arm64 windows/amd64
 
 .PHONY: test demo build cross $(PLATFORMS) lint fuzz bench-peers ci clean
 
@@ -35,15 +35,19 @@ demo:
 	$(GO) run ./cmd/mqtt-ws-bridge
 
 build:
-	$(SHIPPED) -o bin/ ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o bin/ ./cmd/mqtt-ws-bridge ./firmware-sim
 
 cross: $(PLATFORMS)
 
+# The bridge and the simulator, for the platform that the target names.
+$(PLATFORMS): export GOOS = $(word 1,$(subst /, ,$@))
+$(PLATFORMS): export GOARCH = $(word 2,$(subst /, ,$@))
+$(PLATFORMS): export GOARM = $(if $(findstring /arm/,$@),$(word 3,$(subst /, ,$@)))
+$(PLATFORMS): export GOMIPS = $(if $(findstring /mips,$@),$(word 3,$(subst /, ,$@)))
+$(PLATFORMS): SUFFIX = $(subst /,-,$@)$(if $(findstring windows,$@),.exe)
 $(PLATFORMS):
-	GOOS=$(word 1,$(subst /, ,$@)) GOARCH=$(word 2,$(subst /, ,$@)) \
-	GOARM=$(if $(findstring /arm/,$@),$(word 3,$(subst /, ,$@))) \
-	GOMIPS=$(if $(findstring /mips,$@),$(word 3,$(subst /, ,$@))) \
-	$(SHIPPED) -o dist/mqtt-ws-bridge-$(subst /,-,$@)$(if $(findstring windows,$@),.exe) ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o dist/mqtt-ws-bridge-$(SUFFIX) ./cmd/mqtt-ws-bridge
+	$(SHIPPED) -o dist/firmware-sim-$(SUFFIX) ./firmware-sim
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }

@@ -40,7 +40,7 @@ func (s *session) pumpUp() {
 func (s *session) inspectUp(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeConnect:
-		s.dropLast()
+		s.dropLast(p)
 		s.end(ReasonProtocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
@@ -53,8 +53,9 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 
 var errSecondConnect = errors.New("second CONNECT [MQTT-3.1.0-2]")
 
-// dropLast sends what came before the packet just found and not the packet itself.
-func (s *session) dropLast() {
+// dropLast sends what came before the packet just found, p, and not the packet itself.
+func (s *session) dropLast(p *mqttio.Packet) {
+	s.up.tally.drop(p)
 	s.up.stream.DropLast()
 	s.flushUp()
 }

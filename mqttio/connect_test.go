@@ -101,73 +101,78 @@ func TestConnectOffsetsOfAbsentFields(t *testing.T) {
 	}
 }
 
+// How a CONNECT of 3.1.1 and of 5 begins.
+const (
+	v4 = "0004'MQTT' 04 "
+	v5 = "0004'MQTT' 05 "
+)
+
+// CONNECT packets without their fixed header, and the statement they violate.
+var connectViolations = []struct {
+	name, body, want string
+}{
+	{"accepted 3.1", "0006'MQIsdp' 03 02 000A 0001'c'", ""},
+	{"accepted 3.1 as a bridge", "0006'MQIsdp' 83 02 000A 0001'c'", ""},
+	{"accepted 3.1.1", v4 + "02 000A 0001'c'", ""},
+	{"accepted 5", v5 + "02 000A 00 0001'c'", ""},
+	{"accepted 5 password without user name", v5 + "42 000A 00 0001'c' 0001'p'", ""},
+	{"MQTT-3.1.2-1 another name", "0004'MQTX' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
+	{"MQTT-3.1.2-1 name beyond the packet", "00FF'MQTT' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
+	{"MQTT-3.1.2-1 name and nothing else", "0004'MQTT'", "MQTT-3.1.2-1"},
+	{"MQTT-3.1.2-1 nothing", "", "MQTT-3.1.2-1"},
+	{"level and nothing else", v4, "section 2.2.3"},
+	{"3.1 of 12 bytes", "0006'MQIsdp' 03 02 000A", "MQTT-3.1.3-3"},
+	{"MQTT-3.1.2-1 lower case", "0004'mqtt' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
+	{"MQTT-3.1.2-2 level 3 with MQTT", "0004'MQTT' 03 02 000A 0001'c'", "MQTT-3.1.2-2"},
+	{"MQTT-3.1.2-2 level 4 with MQIsdp", "0006'MQIsdp' 04 02 000A 0001'c'", "MQTT-3.1.2-2"},
+	{"MQTT-3.1.2-2 level 6", "0004'MQTT' 06 02 000A 00 0001'c'", "MQTT-3.1.2-2"},
+	{"MQTT-3.1.2-2 level 0", "0004'MQTT' 00 02 000A 0001'c'", "MQTT-3.1.2-2"},
+	{"MQTT-3.1.2-2 bridge bit in 5", "0004'MQTT' 85 02 000A 00 0001'c'", "MQTT-3.1.2-2"},
+	{"MQTT-3.1.2-3 3.1.1", v4 + "03 000A 0001'c'", "MQTT-3.1.2-3"},
+	{"MQTT-3.1.2-3 5", v5 + "03 000A 00 0001'c'", "MQTT-3.1.2-3"},
+	{"3.1 does not look at the reserved flag", "0006'MQIsdp' 03 03 000A 0001'c'", ""},
+	{"MQTT-3.1.2-13 will QoS without will", v4 + "0A 000A 0001'c'", "MQTT-3.1.2-13"},
+	{"MQTT-3.1.2-11 the same in 5", v5 + "0A 000A 00 0001'c'", "MQTT-3.1.2-11"},
+	{"MQTT-3.1.2-15 will retain without will", v4 + "22 000A 0001'c'", "MQTT-3.1.2-15"},
+	{"MQTT-3.1.2-13 the same in 5", v5 + "22 000A 00 0001'c'", "MQTT-3.1.2-13"},
+	{"MQTT-3.1.2-14 will QoS 3", v4 + "1E 000A 0001'c' 0001'w' 0000", "MQTT-3.1.2-14"},
+	{"MQTT-3.1.2-12 the same in 5", v5 + "1E 000A 00 0001'c' 00 0001'w' 0000", "MQTT-3.1.2-12"},
+	{"MQTT-3.1.2-22 password without user name", v4 + "42 000A 0001'c' 0001'p'", "MQTT-3.1.2-22"},
+	{"MQTT-3.1.3-3 no client identifier", v5 + "02 000A 02 1700", "MQTT-3.1.3-3"},
+	{"MQTT-3.1.3-3 client identifier beyond the packet", v4 + "02 000A 0002'c'", "MQTT-3.1.3-3"},
+	{"MQTT-1.5.3-1 client identifier", v4 + "02 000A 0001 FF", "MQTT-1.5.3-1"},
+	{"MQTT-1.5.4-2 client identifier", v5 + "02 000A 00 0001 00", "MQTT-1.5.4-2"},
+	{"MQTT-3.1.2-9 will topic missing", v4 + "06 000A 0001'c'", "MQTT-3.1.2-9"},
+	{"MQTT-3.1.2-9 will payload missing", v4 + "06 000A 0001'c' 0001'w'", "MQTT-3.1.2-9"},
+	{"MQTT-3.3.2-2 will topic with a wildcard", v4 + "06 000A 0001'c' 0003'w/+' 0000", "MQTT-3.3.2-2"},
+	{"MQTT-4.7.3-1 empty will topic", v4 + "06 000A 0001'c' 0000 0000", "MQTT-4.7.3-1"},
+	{"MQTT-3.1.2-19 user name missing", v4 + "82 000A 0001'c'", "MQTT-3.1.2-19"},
+	{"MQTT-3.1.2-17 the same in 5", v5 + "82 000A 00 0001'c'", "MQTT-3.1.2-17"},
+	{"3.1 user name may be missing", "0006'MQIsdp' 03 82 000A 0001'c'", ""},
+	{"3.1 password may be missing", "0006'MQIsdp' 03 C2 000A 0001'c' 0001'u'", ""},
+	{"3.1 user name cut", "0006'MQIsdp' 03 82 000A 0001'c' 00", "MQTT-3.1.2-19"},
+	{"MQTT-3.1.2-21 password missing", v4 + "C2 000A 0001'c' 0001'u'", "MQTT-3.1.2-21"},
+	{"MQTT-1.5.3-2 user name", v4 + "82 000A 0001'c' 0001 00", "MQTT-1.5.3-2"},
+	{"password is binary", v4 + "C2 000A 0001'c' 0001'u' 0002 00FF", ""},
+	{"trailing byte", v4 + "02 000A 0001'c' 00", "section 2.2.3"},
+	{"cut in keep alive", v4 + "02 000A", "section 2.2.3"},
+	{"property length beyond the packet", v5 + "02 000A 05 0001'c'", "section 2.2.2.1"},
+	{"MQTT-1.5.5-1 property length", v5 + "02 000A 8000 0001'c'", "MQTT-1.5.5-1"},
+	{"property of PUBLISH", v5 + "02 000A 02 0100 0001'c'", "section 2.2.2.2"},
+	{"will property outside of the will", v5 + "02 000A 05 1800000000 0001'c'", "section 2.2.2.2"},
+	{"session expiry in the will", v5 + "06 000A 00 0001'c' 05 1100000000 0001'w' 0000", "section 2.2.2.2"},
+	{"session expiry twice", v5 + "02 000A 0A 11000000001100000000 0001'c'", "section 2.2.2.2"},
+	{"receive maximum 0", v5 + "02 000A 03 210000 0001'c'", "section 2.2.2.2"},
+	{"maximum packet size 0", v5 + "02 000A 05 2700000000 0001'c'", "section 2.2.2.2"},
+	{"request problem information 2", v5 + "02 000A 02 1702 0001'c'", "section 2.2.2.2"},
+	{"authentication data alone", v5 + "02 000A 03 160000 0001'c'", "section 3.1.2.11.10"},
+	{"MQTT-1.5.4-1 user property", v5 + "02 000A 06 26 0001 FF 0000 0001'c'", "MQTT-1.5.4-1"},
+	{"two user properties of one name", v5 + "02 000A 0C 26 0001'a' 0000 26 0001'a' 0000 0001'c'", ""},
+	{"MQTT-3.3.2-14 will response topic", v5 + "06 000A 00 0001'c' 04 08 0001'#' 0001'w' 0000", "MQTT-3.3.2-14"},
+}
+
 func TestParseConnectViolations(t *testing.T) {
-	const (
-		v4 = "0004'MQTT' 04 "
-		v5 = "0004'MQTT' 05 "
-	)
-	for _, tt := range []struct {
-		name, body, want string
-	}{
-		{"accepted 3.1", "0006'MQIsdp' 03 02 000A 0001'c'", ""},
-		{"accepted 3.1 as a bridge", "0006'MQIsdp' 83 02 000A 0001'c'", ""},
-		{"accepted 3.1.1", v4 + "02 000A 0001'c'", ""},
-		{"accepted 5", v5 + "02 000A 00 0001'c'", ""},
-		{"accepted 5 password without user name", v5 + "42 000A 00 0001'c' 0001'p'", ""},
-		{"MQTT-3.1.2-1 another name", "0004'MQTX' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
-		{"MQTT-3.1.2-1 name beyond the packet", "00FF'MQTT' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
-		{"MQTT-3.1.2-1 name and nothing else", "0004'MQTT'", "MQTT-3.1.2-1"},
-		{"MQTT-3.1.2-1 nothing", "", "MQTT-3.1.2-1"},
-		{"level and nothing else", v4, "section 2.2.3"},
-		{"3.1 of 12 bytes", "0006'MQIsdp' 03 02 000A", "MQTT-3.1.3-3"},
-		{"MQTT-3.1.2-1 lower case", "0004'mqtt' 04 02 000A 0001'c'", "MQTT-3.1.2-1"},
-		{"MQTT-3.1.2-2 level 3 with MQTT", "0004'MQTT' 03 02 000A 0001'c'", "MQTT-3.1.2-2"},
-		{"MQTT-3.1.2-2 level 4 with MQIsdp", "0006'MQIsdp' 04 02 000A 0001'c'", "MQTT-3.1.2-2"},
-		{"MQTT-3.1.2-2 level 6", "0004'MQTT' 06 02 000A 00 0001'c'", "MQTT-3.1.2-2"},
-		{"MQTT-3.1.2-2 level 0", "0004'MQTT' 00 02 000A 0001'c'", "MQTT-3.1.2-2"},
-		{"MQTT-3.1.2-2 bridge bit in 5", "0004'MQTT' 85 02 000A 00 0001'c'", "MQTT-3.1.2-2"},
-		{"MQTT-3.1.2-3 3.1.1", v4 + "03 000A 0001'c'", "MQTT-3.1.2-3"},
-		{"MQTT-3.1.2-3 5", v5 + "03 000A 00 0001'c'", "MQTT-3.1.2-3"},
-		{"3.1 does not look at the reserved flag", "0006'MQIsdp' 03 03 000A 0001'c'", ""},
-		{"MQTT-3.1.2-13 will QoS without will", v4 + "0A 000A 0001'c'", "MQTT-3.1.2-13"},
-		{"MQTT-3.1.2-11 the same in 5", v5 + "0A 000A 00 0001'c'", "MQTT-3.1.2-11"},
-		{"MQTT-3.1.2-15 will retain without will", v4 + "22 000A 0001'c'", "MQTT-3.1.2-15"},
-		{"MQTT-3.1.2-13 the same in 5", v5 + "22 000A 00 0001'c'", "MQTT-3.1.2-13"},
-		{"MQTT-3.1.2-14 will QoS 3", v4 + "1E 000A 0001'c' 0001'w' 0000", "MQTT-3.1.2-14"},
-		{"MQTT-3.1.2-12 the same in 5", v5 + "1E 000A 00 0001'c' 00 0001'w' 0000", "MQTT-3.1.2-12"},
-		{"MQTT-3.1.2-22 password without user name", v4 + "42 000A 0001'c' 0001'p'", "MQTT-3.1.2-22"},
-		{"MQTT-3.1.3-3 no client identifier", v5 + "02 000A 02 1700", "MQTT-3.1.3-3"},
-		{"MQTT-3.1.3-3 client identifier beyond the packet", v4 + "02 000A 0002'c'", "MQTT-3.1.3-3"},
-		{"MQTT-1.5.3-1 client identifier", v4 + "02 000A 0001 FF", "MQTT-1.5.3-1"},
-		{"MQTT-1.5.4-2 client identifier", v5 + "02 000A 00 0001 00", "MQTT-1.5.4-2"},
-		{"MQTT-3.1.2-9 will topic missing", v4 + "06 000A 0001'c'", "MQTT-3.1.2-9"},
-		{"MQTT-3.1.2-9 will payload missing", v4 + "06 000A 0001'c' 0001'w'", "MQTT-3.1.2-9"},
-		{"MQTT-3.3.2-2 will topic with a wildcard", v4 + "06 000A 0001'c' 0003'w/+' 0000", "MQTT-3.3.2-2"},
-		{"MQTT-4.7.3-1 empty will topic", v4 + "06 000A 0001'c' 0000 0000", "MQTT-4.7.3-1"},
-		{"MQTT-3.1.2-19 user name missing", v4 + "82 000A 0001'c'", "MQTT-3.1.2-19"},
-		{"MQTT-3.1.2-17 the same in 5", v5 + "82 000A 00 0001'c'", "MQTT-3.1.2-17"},
-		{"3.1 user name may be missing", "0006'MQIsdp' 03 82 000A 0001'c'", ""},
-		{"3.1 password may be missing", "0006'MQIsdp' 03 C2 000A 0001'c' 0001'u'", ""},
-		{"3.1 user name cut", "0006'MQIsdp' 03 82 000A 0001'c' 00", "MQTT-3.1.2-19"},
-		{"MQTT-3.1.2-21 password missing", v4 + "C2 000A 0001'c' 0001'u'", "MQTT-3.1.2-21"},
-		{"MQTT-1.5.3-2 user name", v4 + "82 000A 0001'c' 0001 00", "MQTT-1.5.3-2"},
-		{"password is binary", v4 + "C2 000A 0001'c' 0001'u' 0002 00FF", ""},
-		{"trailing byte", v4 + "02 000A 0001'c' 00", "section 2.2.3"},
-		{"cut in keep alive", v4 + "02 000A", "section 2.2.3"},
-		{"property length beyond the packet", v5 + "02 000A 05 0001'c'", "section 2.2.2.1"},
-		{"MQTT-1.5.5-1 property length", v5 + "02 000A 8000 0001'c'", "MQTT-1.5.5-1"},
-		{"property of PUBLISH", v5 + "02 000A 02 0100 0001'c'", "section 2.2.2.2"},
-		{"will property outside of the will", v5 + "02 000A 05 1800000000 0001'c'", "section 2.2.2.2"},
-		{"session expiry in the will", v5 + "06 000A 00 0001'c' 05 1100000000 0001'w' 0000", "section 2.2.2.2"},
-		{"session expiry twice", v5 + "02 000A 0A 11000000001100000000 0001'c'", "section 2.2.2.2"},
-		{"receive maximum 0", v5 + "02 000A 03 210000 0001'c'", "section 2.2.2.2"},
-		{"maximum packet size 0", v5 + "02 000A 05 2700000000 0001'c'", "section 2.2.2.2"},
-		{"request problem information 2", v5 + "02 000A 02 1702 0001'c'", "section 2.2.2.2"},
-		{"authentication data alone", v5 + "02 000A 03 160000 0001'c'", "section 3.1.2.11.10"},
-		{"MQTT-1.5.4-1 user property", v5 + "02 000A 06 26 0001 FF 0000 0001'c'", "MQTT-1.5.4-1"},
-		{"two user properties of one name", v5 + "02 000A 0C 26 0001'a' 0000 26 0001'a' 0000 0001'c'", ""},
-		{"MQTT-3.3.2-14 will response topic", v5 + "06 000A 00 0001'c' 04 08 0001'#' 0001'w' 0000", "MQTT-3.3.2-14"},
-	} {
+	for _, tt := range connectViolations {
 		t.Run(tt.name, func(t *testing.T) {
 			c, err := mqttio.ParseConnect(packet(t, 0x10, tt.body))
 			if got := statement(err, c.Version); got != tt.want {

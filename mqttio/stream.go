@@ -184,7 +184,9 @@ func (s *Stream) Done() {
 		s.buf, s.pos, s.end = nil, 0, 0
 		return
 	}
-	s.compact(s.buf)
+	if s.pos > Headroom { // else a packet that drips in would be moved onto itself for every byte
+		s.compact(s.buf)
+	}
 }
 
 // compact moves what was not looked at to the front of to.

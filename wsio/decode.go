@@ -161,6 +161,3 @@ func (d *decoder) takePing() (payload []byte, ok bool) {
 	d.pinged = false
 	return d.control.ping[:d.control.pingN], true
 }
-
-// idle reports whether nothing but the kind of the next frame is remembered.
-func (d *decoder) idle() bool { return d.left == 0 && d.partialLen == 0 }

@@ -59,20 +59,26 @@ func absent(packages []string) []string {
 func aptInstall(t testing.TB, packages []string) ([]byte, error) {
 	t.Helper()
 	start := time.Now()
-	if out, err := aptUpdate(t); err != nil {
-		return out, err
-	}
 	args := append([]string{"install", "-y", "--no-install-recommends"}, packages...)
-	out, err := apt(args...)
+	out, err := aptUpdate(t, freshLists)
+	if err == nil {
+		out, err = apt(args...)
+	}
+	if err != nil {
+		// Lists that were good a few hours ago may name versions that the archive has replaced since.
+		if out, err = aptUpdate(t, 0); err == nil {
+			out, err = apt(args...)
+		}
+	}
 	t.Logf("installed %s in %v", strings.Join(packages, " "), time.Since(start).Round(time.Second))
 	return out, err
 }
 
-// aptUpdate fetches the package lists, unless this machine did so lately. The caller holds the lock.
-func aptUpdate(t testing.TB) ([]byte, error) {
+// aptUpdate fetches the package lists, unless the tests did so on this machine within the time given. The caller holds the lock.
+func aptUpdate(t testing.TB, fresh time.Duration) ([]byte, error) {
 	t.Helper()
 	stamp := filepath.Join(cacheDir(t), "apt-updated")
-	if info, err := os.Stat(stamp); err == nil && time.Since(info.ModTime()) < freshLists {
+	if info, err := os.Stat(stamp); err == nil && time.Since(info.ModTime()) < fresh {
 		return nil, nil
 	}
 	out, err := apt("update")
