@@ -59,16 +59,28 @@ type subject struct {
 
 // bench is a run of the program.
 type bench struct {
-	t       testing.TB
-	o       options
-	sim     string // binary of firmware-sim
-	peers   []peer.Peer
-	ca      *certs.Authority
-	pair    certs.Pair
-	results results
-	atRest  []sample // memory of fresh bridges, in KiB
-	armSize int64
+	t     testing.TB
+	o     options
+	sim   string // binary of firmware-sim
+	peers []peer.Peer
+	ca    *certs.Authority
+	pair  certs.Pair
+	record
 }
+
+// record is all that a page is made of.
+type record struct {
+	Command, Date, Machine, Took string
+	Rounds                       int
+	Quick                        bool
+	Peers                        []named // the bridge first, the real broker last
+	Results                      results
+	AtRest                       []sample // memory of fresh bridges
+	ArmSize                      int64    // bytes
+}
+
+// named is a peer, for the page.
+type named struct{ Name, Version string }
 
 // benchmark measures everything asked for and writes the page, on paper or to stdout.
 func benchmark(t testing.TB, o options, stdout io.Writer) {
@@ -90,7 +102,8 @@ func benchmark(t testing.TB, o options, stdout io.Writer) {
 	if !o.quick {
 		b.growth()
 	}
-	if err := b.write(stdout, begin); err != nil {
+	b.Date, b.Took = begin.UTC().Format("2006-01-02 15:04 UTC"), time.Since(begin).Round(time.Second).String()
+	if err := o.save(&b.record, stdout); err != nil {
 		t.Fatalf("write the page: %v", err)
 	}
 }
@@ -98,16 +111,20 @@ func benchmark(t testing.TB, o options, stdout io.Writer) {
 func prepare(t testing.TB, o options) *bench {
 	t.Helper()
 	peer.Install(t)
-	b := &bench{t: t, o: o, results: results{}, ca: certs.New(t)}
+	b := &bench{t: t, o: o, ca: certs.New(t)}
 	b.pair = b.ca.Server(t, serverName)
 	b.peers = peer.All(t)
+	b.record = record{Command: o.command, Machine: proc.Machine(), Rounds: o.rounds, Quick: o.quick, Results: results{}}
+	for _, p := range append(slices.Clone(b.peers), peer.Mosquitto()) {
+		b.Peers = append(b.Peers, named{p.Name, p.Version})
+	}
 	b.sim = peer.Build(t, "mqtt-ws-bridge/firmware-sim")
 	if b.wanted("arm-size") {
 		info, err := os.Stat(peer.Build(t, "mqtt-ws-bridge/cmd/mqtt-ws-bridge", "GOOS=linux", "GOARCH=arm", "GOARM=7"))
 		if err != nil {
 			t.Fatalf("size of the binary for arm: %v", err)
 		}
-		b.armSize = info.Size()
+		b.ArmSize = info.Size()
 	}
 	return b
 }
@@ -169,7 +186,7 @@ func (b *bench) turn(l load, subjects []*subject, round int) {
 		if b.o.verbose {
 			b.t.Logf("%-20s %-20s %+v", l.name, s.name, got)
 		}
-		b.results.add(l.name, s.name, got)
+		b.Results.add(l.name, s.name, got)
 	}
 }
 
@@ -221,7 +238,7 @@ func (b *bench) rest(pid int) {
 	if err != nil {
 		b.t.Fatalf("memory at rest: %v", err)
 	}
-	b.atRest = append(b.atRest, sample{Memory: float64(rss) / 1024})
+	b.AtRest = append(b.AtRest, sample{Memory: float64(rss) / 1024})
 }
 
 // cpu is the processor time of all the subject's processes, and of the last of them.

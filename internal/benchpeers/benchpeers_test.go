@@ -32,7 +32,7 @@ func TestQuickRunWritesThePage(t *testing.T) {
 	prepared(t)
 	dir := t.TempDir()
 	var stdout, stderr bytes.Buffer
-	if status := run([]string{"-quick", "-only", "up-single", "-out", dir}, &stdout, &stderr); status != 0 {
+	if status := run([]string{"-quick", "-only", "up-single", "-out", dir, "-record", filepath.Join(dir, "record")}, &stdout, &stderr); status != 0 {
 		t.Fatalf("ended with %d\n%s", status, &stderr)
 	}
 	content, err := os.ReadFile(filepath.Join(dir, "benchmarks.md"))
@@ -49,10 +49,14 @@ func TestQuickRunWritesThePage(t *testing.T) {
 	if n := strings.Count(row, " | "); n != 9 || strings.Contains(row, "–") {
 		t.Errorf("the row of the one load has %d columns, want 10, all with figures: %s", n+1, row)
 	}
-	for _, want := range []string{"-quick -only up-single", "worth little", peer.HAProxy + "**: 2"} {
+	for _, want := range []string{"-only=up-single -quick=true", "worth little", peer.HAProxy + "**: 2"} {
 		if !strings.Contains(page, want) {
 			t.Errorf("the page lacks %q:\n%s", want, page)
 		}
+	}
+	var again bytes.Buffer
+	if status := run([]string{"-from", filepath.Join(dir, "record")}, &again, &stderr); status != 0 || again.String() != page {
+		t.Errorf("the page of the record is another, status %d:\n%s%s", status, &again, &stderr)
 	}
 	for _, not := range []string{"## TLS", "## How cost grows", "NaN", "<no value>"} {
 		if strings.Contains(page, not) {

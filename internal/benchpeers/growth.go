@@ -19,8 +19,8 @@ type point struct {
 	label string
 }
 
-func (b *bench) growthSections() []growthSection {
-	if b.o.quick {
+func (r *record) growthSections() []growthSection {
+	if r.Quick {
 		return nil
 	}
 	var idlePoints, devicePoints, upPoints, downPoints []point
@@ -38,14 +38,14 @@ func (b *bench) growthSections() []growthSection {
 	}
 	var all []growthSection
 	add := func(name, title, x, y string, points []point, pick func(sample) float64, logY bool) {
-		if s, ok := b.growthSection(title, y, points, pick); ok {
+		if s, ok := r.growthSection(title, y, points, pick); ok {
 			s.File = "benchmarks-" + name + ".svg"
 			s.chart.X, s.chart.LogY = x, logY
 			all = append(all, s)
 		}
 	}
 	add("idle", "Memory per idle device", "devices", "KiB per device", idlePoints, memory, false)
-	if s, ok := b.growthSection("Processor time of idle devices", "µs per second and device", idlePoints, idleCPU); ok {
+	if s, ok := r.growthSection("Processor time of idle devices", "µs per second and device", idlePoints, idleCPU); ok {
 		all = append(all, s) // all of it is next to nothing: no plot
 	}
 	add("devices", "Up, one frame per write, by number of devices", "devices", "µs per message", devicePoints, cpu, true)
@@ -55,21 +55,21 @@ func (b *bench) growthSections() []growthSection {
 }
 
 // growthSection makes the table and the plot, if there are samples for all points.
-func (b *bench) growthSection(title, y string, points []point, pick func(sample) float64) (growthSection, bool) {
+func (r *record) growthSection(title, y string, points []point, pick func(sample) float64) (growthSection, bool) {
 	s := growthSection{Title: title, chart: report.Chart{Title: title, Y: y}}
 	head := []string{fmt.Sprintf("%s, at", y)}
 	for _, p := range points {
-		if b.results[p.load] == nil {
+		if r.Results[p.load] == nil {
 			return s, false
 		}
 		head = append(head, p.label)
 		s.chart.Ticks = append(s.chart.Ticks, report.Tick{At: float64(p.at), Label: p.label})
 	}
 	t := report.Table{head}
-	for _, name := range b.names() {
+	for _, name := range r.names() {
 		row, series := []string{name}, report.Series{Name: name}
 		for _, p := range points {
-			spread := b.results.of(line{load: p.load, pick: pick}, name)
+			spread := r.Results.of(line{load: p.load, pick: pick}, name)
 			row, series.Values = append(row, spread.String()), append(series.Values, spread.Median)
 		}
 		t.Add(row...)

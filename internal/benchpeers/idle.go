@@ -42,7 +42,7 @@ func (b *bench) idleGroup(i idle, first, end int) {
 		if b.o.verbose {
 			b.t.Logf("%-20s %-20s %+v", i.name, p.Name, samples[n])
 		}
-		b.results.add(i.name, p.Name, samples[n])
+		b.Results.add(i.name, p.Name, samples[n])
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 )
 
@@ -29,6 +28,8 @@ type options struct {
 	out     string
 	only    string
 	profile string
+	record  string
+	from    string
 	verbose bool
 	command string // as it was given
 }
@@ -43,12 +44,26 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.StringVar(&o.out, "out", "", "directory for benchmarks.md and its plots (default: print the page)")
 	flags.StringVar(&o.only, "only", "", "only the loads whose names begin with one of these, between commas")
 	flags.StringVar(&o.profile, "profile", "", "directory for processor profiles of the bridge, one for each load; they cost time, so the figures are none")
+	flags.StringVar(&o.record, "record", "", "file that keeps all samples, for -from")
+	flags.StringVar(&o.from, "from", "", "make the page of the samples in this file instead of new ones")
 	flags.BoolVar(&o.verbose, "v", false, "print every sample")
 	if err := flags.Parse(args); err != nil || flags.NArg() > 0 || o.rounds < 1 {
 		fmt.Fprintln(stderr, "benchpeers: see -help")
 		return 2
 	}
-	o.command = strings.Join(append([]string{"go run ./internal/benchpeers"}, args...), " ")
+	o.command = "go run ./internal/benchpeers"
+	flags.Visit(func(f *flag.Flag) {
+		if f.Name != "record" && f.Name != "out" && f.Name != "v" { // they change no figure
+			o.command += " -" + f.Name + "=" + f.Value.String()
+		}
+	})
+	if o.from != "" {
+		if err := o.again(stdout); err != nil {
+			fmt.Fprintf(stderr, "benchpeers: %v\n", err)
+			return 1
+		}
+		return 0
+	}
 	s := newStage(stderr)
 	begin := time.Now()
 	if err := s.perform(func() { benchmark(s, o, stdout) }); err != nil {
