@@ -71,6 +71,7 @@ type bench struct {
 // record is all that a page is made of.
 type record struct {
 	Command, Date, Machine, Took string
+	Load                         string // of the machine before the run
 	Rounds                       int
 	Quick                        bool
 	Peers                        []named // the bridge first, the real broker last
@@ -114,7 +115,7 @@ func prepare(t testing.TB, o options) *bench {
 	b := &bench{t: t, o: o, ca: certs.New(t)}
 	b.pair = b.ca.Server(t, serverName)
 	b.peers = peer.All(t)
-	b.record = record{Command: o.command, Machine: proc.Machine(), Rounds: o.rounds, Quick: o.quick, Results: results{}}
+	b.record = record{Command: o.command, Machine: proc.Machine(), Load: proc.Load(), Rounds: o.rounds, Quick: o.quick, Results: results{}}
 	for _, p := range append(slices.Clone(b.peers), peer.Mosquitto()) {
 		b.Peers = append(b.Peers, named{p.Name, p.Version})
 	}

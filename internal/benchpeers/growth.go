@@ -25,12 +25,12 @@ func (r *record) growthSections() []growthSection {
 	}
 	var idlePoints, devicePoints, upPoints, downPoints []point
 	for _, n := range growIdle {
-		idlePoints = append(idlePoints, point{growthName("idle", n), n, report.Number(float64(n))})
+		idlePoints = append(idlePoints, point{growthName("idle", n), n, report.Plain(float64(n))})
 	}
 	main := idles(false, false)[0]
-	idlePoints = append(idlePoints, point{main.name, main.devices, report.Number(float64(main.devices))})
+	idlePoints = append(idlePoints, point{main.name, main.devices, report.Plain(float64(main.devices))})
 	for _, n := range growDevices {
-		devicePoints = append(devicePoints, point{growthName("devices", n), n, report.Number(float64(n))})
+		devicePoints = append(devicePoints, point{growthName("devices", n), n, report.Plain(float64(n))})
 	}
 	for _, n := range growPayloads {
 		upPoints = append(upPoints, point{growthName("payload-up", n), n, report.Bytes(n)})

@@ -109,7 +109,7 @@ func (r *record) goals() string {
 		if len(l.against) > 1 {
 			against = "the better"
 		}
-		t.Add(append(row, against, ratio, report.Number(l.target)+unit, report.Number(l.limit)+unit, l.verdict(figure))...)
+		t.Add(append(row, against, ratio, report.Plain(l.target)+unit, report.Plain(l.limit)+unit, l.verdict(figure))...)
 	}
 	r.own(&t)
 	return t.String()
@@ -119,7 +119,7 @@ func (r *record) goals() string {
 func (r *record) own(t *report.Table) {
 	add := func(l line, s report.Spread) {
 		if s.N > 0 {
-			t.Add(l.title, s.String(), "", "", "", "", "", report.Number(l.target), report.Number(l.limit), l.verdict(s.Median))
+			t.Add(l.title, s.String(), "", "", "", "", "", report.Plain(l.target), report.Plain(l.limit), l.verdict(s.Median))
 		}
 	}
 	for _, l := range []line{

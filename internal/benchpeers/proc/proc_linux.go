@@ -66,6 +66,13 @@ func kibibytes(file, name string) (int64, error) {
 	return 0, fmt.Errorf("%s has no %s", file, name)
 }
 
+// Load is how many processes wanted a processor in the last minute, on average.
+func Load() string {
+	content, _ := os.ReadFile("/proc/loadavg")
+	load, _, _ := strings.Cut(string(content), " ")
+	return load
+}
+
 // Machine describes the machine in a line: processors, memory, kernel.
 func Machine() string {
 	model, cores := "unknown processor", 0

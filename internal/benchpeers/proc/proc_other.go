@@ -19,5 +19,8 @@ func PSS(int) (int64, error) { return 0, errLinux }
 // RSS works on Linux only.
 func RSS(int) (int64, error) { return 0, errLinux }
 
+// Load is known on Linux only.
+func Load() string { return "unknown" }
+
 // Machine describes the machine.
 func Machine() string { return runtime.GOOS + "/" + runtime.GOARCH }

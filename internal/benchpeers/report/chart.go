@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -47,13 +48,13 @@ func (c Chart) SVG() string {
 	for _, tick := range ticks {
 		y := c.y(tick, low, high)
 		fmt.Fprintf(&b, `<line x1="%d" y1="%.1f" x2="%d" y2="%.1f" stroke="#ddd"/>`, left, y, width-right, y)
-		fmt.Fprintf(&b, `<text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left-8, y+4, Number(tick))
+		fmt.Fprintf(&b, `<text x="%d" y="%.1f" text-anchor="end">%s</text>`+"\n", left-8, y+4, Plain(tick))
 	}
 	for _, tick := range c.Ticks {
 		fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`+"\n", c.x(tick.At), height-bottom+20, tick.Label)
 	}
 	labels := c.labels(low, high)
-	for i, s := range c.Series {
+	for i, s := range slices.Backward(c.Series) { // the first on top
 		c.line(&b, i, s, low, high, labels[i])
 	}
 	b.WriteString("</svg>\n")

@@ -30,6 +30,14 @@ func TestSpread(t *testing.T) {
 	}
 }
 
+func TestPlain(t *testing.T) {
+	for x, want := range map[float64]string{0: "0", 0.5: "0.5", 1: "1", 10: "10", 2.5: "2.5", 1000: "1,000", 0.1 * 3: "0.3"} {
+		if got := Plain(x); got != want {
+			t.Errorf("%v is %s, want %s", x, got, want)
+		}
+	}
+}
+
 func TestTable(t *testing.T) {
 	table := Table{{"what", "a", "b"}}
 	table.Add("x", "1", "2")

@@ -59,6 +59,15 @@ func Number(x float64) string {
 	return b.String()
 }
 
+// Plain is Number without zeros at the end of a fraction.
+func Plain(x float64) string {
+	s := Number(x)
+	if strings.Contains(s, ".") {
+		s = strings.TrimRight(strings.TrimRight(s, "0"), ".")
+	}
+	return s
+}
+
 // Bytes writes a size as people do.
 func Bytes(n int) string {
 	switch {
