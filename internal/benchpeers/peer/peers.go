@@ -36,11 +36,20 @@ func All(t testing.TB) []Peer {
 	bridge := Build(t, "mqtt-ws-bridge/cmd/mqtt-ws-bridge")
 	naive := Build(t, "mqtt-ws-bridge/internal/benchpeers/naive")
 	return []Peer{
-		{Name: Bridge, Version: "this commit, " + runtime.Version(), command: bridgeCommand(bridge)},
+		{Name: Bridge, Version: "commit " + commit() + ", " + runtime.Version(), command: bridgeCommand(bridge)},
 		{Name: HAProxy, Version: install.Version("haproxy"), Framed: true, command: haproxyCommand},
 		{Name: Nginx, Version: install.Version("nginx"), Framed: true, command: nginxCommand},
 		{Name: Naive, Version: "coder/websocket's NetConn and io.Copy, " + runtime.Version(), command: naiveCommand(naive)},
 	}
+}
+
+// commit names what is checked out.
+func commit() string {
+	out, err := exec.Command("git", "describe", "--always", "--dirty").Output()
+	if err != nil {
+		return "unknown"
+	}
+	return strings.TrimSpace(string(out))
 }
 
 // Build compiles a program of this module as it is shipped, for this machine or, with settings such as GOARCH=arm, for another.
