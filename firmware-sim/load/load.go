@@ -228,8 +228,11 @@ func (r *runner) collect(res *Result) {
 	case RTT:
 		res.Lost = res.Sent - res.Received
 	case Down:
-		if r.config.Flood > 0 {
+		switch {
+		case r.config.Flood > 0:
 			res.Lost = res.FloodSent*int64(len(r.devices)) - res.Received
+		case r.config.Messages > 0:
+			res.Lost = int64(r.config.Messages)*int64(len(r.devices)) - res.Received
 		}
 	}
 	res.Latency = verify.LatencyOf(r.latency)

@@ -99,10 +99,14 @@ func (r *runner) flush(d *conn) error {
 }
 
 // down reads and counts: until the time is over where somebody else floods, until all that our own publishers sent is
-// here, or nothing has come for the timeout.
+// here, or nothing has come for the timeout. With Messages, and somebody else's flood, that many are all.
 func (r *runner) down(d *conn) error {
 	last := time.Now()
 	for {
+		if most := r.config.Messages; most > 0 && r.config.Flood == 0 && d.scan.counts[packet.PUBLISH] >= int64(most) {
+			d.flushed = true
+			return nil
+		}
 		_ = d.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		before := d.scan.bytes
 		if err := d.read(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
