@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"runtime"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -12,6 +13,14 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+}
+
+// letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
+// and one read and one write then do for all of it; with nothing else to run it costs next to nothing.
+func (p *pump) letOthers() {
+	if p.stream.Drained() {
+		runtime.Gosched()
+	}
 }
 
 // pumpUp moves packets from the device to the broker until the session ends.
@@ -108,6 +117,7 @@ func (s *session) pumpDown() {
 
 // fillDown reads once from the broker.
 func (s *session) fillDown() bool {
+	s.down.letOthers()
 	n, err := s.down.stream.Fill(s.broker)
 	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))

@@ -212,6 +212,9 @@ func (s *Stream) Fill(r io.Reader) (int, error) {
 	return n, err
 }
 
+// Drained reports whether the last Fill found less than there was room for: the next one is likely to wait.
+func (s *Stream) Drained() bool { return s.last < mediumBuffer/2 }
+
 // room makes sure that there is a buffer, large enough for what is wanted and for what is likely to come.
 func (s *Stream) room() {
 	class := s.class()
