@@ -36,11 +36,23 @@ type Addresses struct {
 	TrustedProxies []string `koanf:"trusted-proxies" doc:"Addresses, prefixes such as 10.0.0.0/8, or unix, whose addresses.header is believed."`
 }
 
-// TLS is the bridge's own certificate, shown to devices.
+// TLS is the bridge's own certificates, shown to devices, and whose certificates devices may show.
 type TLS struct {
-	Cert       string `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
-	Key        string `koanf:"key" doc:"PEM file with the private key of tls.cert."`
-	MinVersion string `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+	Cert         string        `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
+	Key          string        `koanf:"key" doc:"PEM file with the private key of tls.cert."`
+	OCSP         string        `koanf:"ocsp" doc:"DER file with the OCSP answer to staple to tls.cert; it may be missing."`
+	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, each with cert, key and ocsp, picked by the name a device asks for (SNI); tls.cert, or else the first, is for all other names."`
+	ClientAuth   string        `koanf:"client-auth" oneof:"off request require" doc:"Whether a device shows a certificate: request checks one if it comes, require refuses devices without."`
+	ClientCA     string        `koanf:"client-ca" doc:"PEM file with the authorities of device certificates."`
+	CRL          string        `koanf:"crl" doc:"PEM or DER file with the revocation lists of the authorities in tls.client-ca."`
+	MinVersion   string        `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+}
+
+// Certificate names the files of one certificate.
+type Certificate struct {
+	Cert string `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
+	Key  string `koanf:"key" doc:"PEM file with the private key of cert."`
+	OCSP string `koanf:"ocsp" doc:"DER file with the OCSP answer to staple to cert; it may be missing."`
 }
 
 // Upstream says which brokers there are. [ParseUpstream] reads one of its URLs.

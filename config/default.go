@@ -10,7 +10,7 @@ func Default() *Config {
 		Origins:     []string{},
 		Subprotocol: Subprotocol{Extra: []string{}},
 		Addresses:   Addresses{ProxyProtocol: []string{}, Header: "none", TrustedProxies: []string{}},
-		TLS:         TLS{MinVersion: "1.2"},
+		TLS:         TLS{Certificates: []Certificate{}, ClientAuth: "off", MinVersion: "1.2"},
 		Upstream: Upstream{
 			URLs:           []string{},
 			TLS:            UpstreamTLS{MinVersion: "1.2"},

@@ -85,7 +85,8 @@ var samples = map[string][3]string{
 }
 
 // needsFiles are tested with certificates elsewhere.
-var needsFiles = []string{"tls.cert", "tls.key", "upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
+var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates", "tls.client-auth", "tls.client-ca", "tls.crl",
+	"upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
 
 // needed is what a key has no effect without: as a file says it, unless the key's sample takes its place, and as a flag.
 var needed = map[string]struct{ file, arg string }{

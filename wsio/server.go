@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -47,7 +48,7 @@ func NewGate(n int) *Gate { return &Gate{places: make(chan struct{}, n)} } // th
 
 // ListenerOptions say how a listener behind a gate treats connections. The zero value takes them as they come.
 type ListenerOptions struct {
-	// TLS is spoken if it is not nil.
+	// TLS is spoken if it is not nil. What its GetConfigForClient returns must not change afterwards.
 	TLS *tls.Config
 	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
 	ProxyProtocol Peers
@@ -66,11 +67,32 @@ func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
 	if opts.TLS == nil {
 		return l
 	}
-	config := opts.TLS.Clone()
+	config := forDevices(opts.TLS)
+	if latest := config.GetConfigForClient; latest != nil {
+		var last atomic.Pointer[[2]*tls.Config] // as it came and as it is used
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := latest(hello)
+			if err != nil || c == nil {
+				return c, err
+			}
+			known := last.Load()
+			if known == nil || known[0] != c {
+				known = &[2]*tls.Config{c, forDevices(c)}
+				last.Store(known)
+			}
+			return known[1], nil
+		}
+	}
+	return tls.NewListener(l, config)
+}
+
+// forDevices is a configuration as devices need it.
+func forDevices(config *tls.Config) *tls.Config {
+	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	// A frame that fits one TLS record shall travel in one (device-quirks D2): Go would begin with small records.
 	config.DynamicRecordSizingDisabled = true
-	return tls.NewListener(l, config)
+	return config
 }
 
 type gatedListener struct {

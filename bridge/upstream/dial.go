@@ -12,7 +12,7 @@ import (
 
 // dialer opens connections to brokers. Safe for concurrent use.
 type dialer struct {
-	tls         *tls.Config // never nil; cloned for each connection
+	tls         func() *tls.Config // never nil; what it returns is cloned for each connection
 	headers     http.Header
 	subprotocol string
 
@@ -59,7 +59,7 @@ func (d *dialer) open(ctx context.Context, network, address string, device *brid
 }
 
 func (d *dialer) tlsFor(t *target) *tls.Config {
-	c := d.tls.Clone()
+	c := d.tls().Clone()
 	if c.ServerName == "" {
 		c.ServerName = t.host
 	}

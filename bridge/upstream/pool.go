@@ -16,13 +16,13 @@ import (
 
 // Options make a [Pool].
 type Options struct {
-	URLs           []*url.URL    // of the brokers, best first: tcp, tls, unix, ws or wss, with host and port
-	TLS            *tls.Config   // for tls and wss; nil: the system's roots, TLS 1.2
-	Headers        http.Header   // sent when opening ws and wss
-	Subprotocol    string        // offered on ws and wss, where the broker must agree to it; "": none
-	ProxyProtocol  int           // version of the PROXY header that every connection begins with, 1 or 2; 0: none
-	DialTimeout    time.Duration // of a probe
-	HealthInterval time.Duration // how old the knowledge about a broker may be
+	URLs           []*url.URL         // of the brokers, best first: tcp, tls, unix, ws or wss, with host and port
+	TLS            func() *tls.Config // for tls and wss, asked before each dial; nil: the system's roots, TLS 1.2
+	Headers        http.Header        // sent when opening ws and wss
+	Subprotocol    string             // offered on ws and wss, where the broker must agree to it; "": none
+	ProxyProtocol  int                // version of the PROXY header that every connection begins with, 1 or 2; 0: none
+	DialTimeout    time.Duration      // of a probe
+	HealthInterval time.Duration      // how old the knowledge about a broker may be
 	Log            *slog.Logger
 }
 
@@ -39,7 +39,8 @@ func NewPool(opts Options) (*Pool, error) {
 		return nil, errors.New("no broker URL")
 	}
 	if opts.TLS == nil {
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		opts.TLS = func() *tls.Config { return config }
 	}
 	p := &Pool{opts: opts, dialer: dialer{
 		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,

@@ -82,14 +82,28 @@ func (s *script) next(want string) net.Conn {
 	}
 }
 
+// pool reaches the broker with one TLS configuration, poolWith over TLS with that of each dial.
 func (s *script) pool(version int, scheme string, config *tls.Config) *upstream.Pool {
+	s.t.Helper()
+	if config == nil {
+		return s.poolOf(version, scheme, nil)
+	}
+	return s.poolOf(version, scheme, func() *tls.Config { return config })
+}
+
+func (s *script) poolWith(now func() *tls.Config) *upstream.Pool {
+	s.t.Helper()
+	return s.poolOf(0, "tls", now)
+}
+
+func (s *script) poolOf(version int, scheme string, now func() *tls.Config) *upstream.Pool {
 	s.t.Helper()
 	u := &url.URL{Scheme: scheme, Host: s.l.Addr().String()}
 	if scheme == "unix" {
 		u = &url.URL{Scheme: scheme, Path: s.l.Addr().String()}
 	}
 	p, err := upstream.NewPool(upstream.Options{
-		URLs: []*url.URL{u}, TLS: config, ProxyProtocol: version, Subprotocol: "mqtt",
+		URLs: []*url.URL{u}, TLS: now, ProxyProtocol: version, Subprotocol: "mqtt",
 		DialTimeout: patience, HealthInterval: time.Hour, Log: slog.New(slog.DiscardHandler),
 	})
 	if err != nil {

@@ -86,7 +86,28 @@ func (p *process) start() <-chan error {
 	if p.pool != nil {
 		p.wg.Go(func() { p.pool.Run(p.ctx) })
 	}
+	for _, store := range p.tlsStores {
+		p.wg.Go(func() { store.Run(p.ctx) })
+	}
+	hangups := make(chan os.Signal, 1) // of one: two at once are as good as one
+	signal.Notify(hangups, syscall.SIGHUP)
+	p.wg.Go(func() { p.reloadAt(hangups) })
 	return failed
+}
+
+// reloadAt reads files again at each signal, until the process ends.
+func (p *process) reloadAt(hangups chan os.Signal) {
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-hangups:
+			for _, store := range p.tlsStores {
+				_ = store.Reload() // logged, and what was in use stays
+			}
+		case <-p.ctx.Done():
+			return
+		}
+	}
 }
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,11 +14,14 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
 )
@@ -35,6 +37,10 @@ type process struct {
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
+
+	registry   *prometheus.Registry
+	tlsMetrics *tlsfiles.Metrics
+	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
 
 	bridge   *bridge.Bridge
 	lot      *park.Lot          // nil where the system has none
@@ -53,7 +59,8 @@ type process struct {
 
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
-	p := &process{cfg: cfg, log: log}
+	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
@@ -68,9 +75,9 @@ func (p *process) wireUpstream() error {
 	if len(p.cfg.Upstream.URLs) == 0 {
 		return p.wireEmbedded()
 	}
-	tlsConfig, err := upstreamTLS(&p.cfg.Upstream.TLS)
+	brokerTLS, err := p.keepTLS(tlsfiles.NewClient(p.cfg.BrokerTLS(), p.tlsOptions("upstream")))
 	if err != nil {
-		return err
+		return fmt.Errorf("upstream.tls: %w", err)
 	}
 	headers := make(http.Header)
 	for name, value := range p.cfg.Upstream.Headers {
@@ -86,11 +93,23 @@ func (p *process) wireUpstream() error {
 		p.brokerNames = append(p.brokerNames, u.Scheme+"://"+u.Host+u.Path)
 	}
 	p.pool, err = upstream.NewPool(upstream.Options{
-		URLs: urls, TLS: tlsConfig, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
+		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
 		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
 		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
 	})
 	return err
+}
+
+func (p *process) tlsOptions(use string) tlsfiles.Options {
+	return tlsfiles.Options{Use: use, Log: p.log, Metrics: p.tlsMetrics}
+}
+
+// keepTLS has a store's files watched and reloaded.
+func (p *process) keepTLS(store *tlsfiles.Store, err error) (*tlsfiles.Store, error) {
+	if err == nil {
+		p.tlsStores = append(p.tlsStores, store)
+	}
+	return store, err
 }
 
 func (p *process) wireEmbedded() error {
@@ -113,7 +132,7 @@ func (p *process) wireBridge() error {
 	if p.pool != nil {
 		up = p.pool
 	}
-	reg := admin.NewRegistry()
+	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
 		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
 		Limits: bridge.Limits{
@@ -209,9 +228,11 @@ func (p *process) openDevices() error {
 			return err
 		}
 		if a.TLS && tlsConfig == nil {
-			if tlsConfig, err = deviceTLS(&p.cfg.TLS); err != nil {
-				return err
+			store, err := p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), p.tlsOptions("devices")))
+			if err != nil {
+				return fmt.Errorf("tls: %w", err)
 			}
+			tlsConfig = store.ServerConfig()
 		}
 		l, err := listen(a.Network, a.Address)
 		if err != nil {
@@ -256,43 +277,6 @@ func listen(network, address string) (net.Listener, error) {
 		return nil, err
 	}
 	return net.Listen(network, address)
-}
-
-func deviceTLS(c *config.TLS) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tlsVersion(c.MinVersion)}, nil
-}
-
-func upstreamTLS(c *config.UpstreamTLS) (*tls.Config, error) {
-	out := &tls.Config{ServerName: c.ServerName, MinVersion: tlsVersion(c.MinVersion)}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("upstream.tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("upstream.tls.ca: no certificate in %s", c.CA)
-		}
-	}
-	if c.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("upstream.tls.cert and upstream.tls.key: %w", err)
-		}
-		out.Certificates = []tls.Certificate{cert}
-	}
-	return out, nil
-}
-
-func tlsVersion(text string) uint16 {
-	if text == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
 }
 
 // close ends everything that runs, at once.
