@@ -26,7 +26,20 @@ func ParsePublish(h Header, pkt []byte, v Version) (Publish, error) {
 	if err != nil {
 		return Publish{}, err
 	}
-	p := Publish{QoS: h.QoS(), Retain: h.Retain(), Dup: h.Dup()}
+	return parsePublish(h, b, v)
+}
+
+// ParsePublishHead reads the first part of a PUBLISH too large to hold, whose header is h, as ParsePublish reads the whole:
+// Payload is what there is of it. It returns an error if topic, packet identifier and properties are not all in head.
+func ParsePublishHead(h Header, head []byte, v Version) (Publish, error) {
+	if len(head) < h.Len {
+		return Publish{}, ErrShort
+	}
+	return parsePublish(h, head[h.Len:min(len(head), h.Size())], v)
+}
+
+func parsePublish(h Header, b []byte, v Version) (p Publish, err error) {
+	p = Publish{QoS: h.QoS(), Retain: h.Retain(), Dup: h.Dup()}
 	topic, n := field(b)
 	if n > len(b) {
 		return Publish{}, errFieldLength

@@ -66,3 +66,21 @@ func TestCheckPublishHeadLongestTopic(t *testing.T) {
 		t.Errorf("%d, %v", n, err)
 	}
 }
+
+func TestParsePublishHead(t *testing.T) {
+	head := b(t, "35 80808010 0003'a/b' 0102 03 230007 'beginning'")
+	h := header(t, head)
+	p, err := mqttio.ParsePublishHead(h, head, mqttio.V5)
+	if err != nil || string(p.Topic) != "a/b" || p.PacketID != 0x102 || p.QoS != 2 || !p.Retain || p.TopicAlias() != 7 || string(p.Payload) != "beginning" {
+		t.Errorf("%+v, %v", p, err)
+	}
+	for n := range len(head) - len("beginning") {
+		if _, err := mqttio.ParsePublishHead(h, head[:n], mqttio.V5); err == nil {
+			t.Errorf("the first %d bytes are enough", n)
+		}
+	}
+	whole := b(t, "3006 0001'a' 'xyz' C000")
+	if p, err := mqttio.ParsePublishHead(header(t, whole), whole, mqttio.V311); err != nil || string(p.Payload) != "xyz" {
+		t.Errorf("%+v, %v", p, err)
+	}
+}

@@ -162,6 +162,16 @@ func (s *Stream) Run() (buf []byte, ends []int) {
 	return s.buf.b[:s.pos], s.buf.ends
 }
 
+// RunBefore returns the run without the packet, or part of one, that Next returned last. Who writes that and calls Done has
+// taken this one out; its bytes are good until then, and what follows it in the buffer stays.
+func (s *Stream) RunBefore() (buf []byte, ends []int) {
+	ends = s.buf.ends[:len(s.buf.ends)-1]
+	if len(ends) == 0 {
+		return s.buf.b[:Headroom], nil
+	}
+	return s.buf.b[:ends[len(ends)-1]], ends
+}
+
 // DropLast takes the packet that Next returned last out of the run. It must have been a whole one, and the first call since.
 func (s *Stream) DropLast() {
 	ends := s.buf.ends[:len(s.buf.ends)-1]

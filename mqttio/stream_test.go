@@ -287,3 +287,43 @@ func TestStreamReadErrors(t *testing.T) {
 		t.Error("an unused stream has a run")
 	}
 }
+
+// A packet that is taken out of the run leaves what came before and after it.
+func TestRunBefore(t *testing.T) {
+	for _, tt := range []struct{ in, without, want string }{
+		{"D000 3003 0001'a' D000 D000", "PUBLISH", "D000 D000 D000"},
+		{"3003 0001'a' D000", "PUBLISH", "D000"},
+		{"D000 3003 0001'a'", "PUBLISH", "D000"},
+		{"3003 0001'a' 3003 0001'b' D000 3003 0001'c'", "PUBLISH", "D000"},
+	} {
+		s := mqttio.Stream{Direction: mqttio.Down, Version: mqttio.V311, Limit: 1 << 20}
+		in := pieces{b(t, tt.in)}
+		var got []byte
+		take := func(run []byte, _ []int) {
+			if len(run) > 0 {
+				got = append(got, run[mqttio.Headroom:]...)
+			}
+			s.Done()
+		}
+		for {
+			p, err := s.Next()
+			if err == mqttio.ErrShort {
+				take(s.Run())
+				if _, err := s.Fill(&in); err != nil {
+					break
+				}
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Header.Type().String() == tt.without {
+				take(s.RunBefore())
+			}
+		}
+		s.Close()
+		if want := b(t, tt.want); !bytes.Equal(got, want) {
+			t.Errorf("%s: % x, want % x", tt.in, got, want)
+		}
+	}
+}

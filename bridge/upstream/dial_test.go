@@ -81,7 +81,11 @@ func TestDial(t *testing.T) {
 		{name: "wss with another name", url: serveWS(t, named, echoWS), tls: trusting, fail: "certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPool(t, new(lines), func(o *upstream.Options) { o.TLS = c.tls }, c.url)
+			p := newPool(t, new(lines), func(o *upstream.Options) {
+				if c.tls != nil {
+					o.TLS = func() *tls.Config { return c.tls }
+				}
+			}, c.url)
 			err := exchange(t, p)
 			switch {
 			case (err != nil) != (c.fail != ""):
@@ -234,7 +238,10 @@ func TestLastWordsOverTLS(t *testing.T) {
 	s := serveOn(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{a.issue()}}), func(nc net.Conn) {
 		_, _ = nc.Write([]byte{0x20, 2, 0, 5})
 	})
-	p := newPool(t, new(lines), func(o *upstream.Options) { o.TLS = &tls.Config{RootCAs: a.pool} }, parse(t, "tls://"+s.Addr().String()))
+	p := newPool(t, new(lines), func(o *upstream.Options) {
+		config := &tls.Config{RootCAs: a.pool}
+		o.TLS = func() *tls.Config { return config }
+	}, parse(t, "tls://"+s.Addr().String()))
 	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)

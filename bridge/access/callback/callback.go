@@ -1,0 +1,237 @@
+// Package callback asks the operator's own service whether a device may connect, as auth_request of nginx does: a request with
+// what the device showed at its handshake, and a status for an answer. 2xx lets it in, 401 and 403 do not, and everything else,
+// silence included, means that it could not be found out, which is a refusal too.
+//
+// The service gets Authorization and Cookie as the device sent them, X-Original-URI with path and query, X-Device-Address
+// and User-Agent; nothing else passes, and nothing of the device's can take the place of these. It may answer with a small JSON
+// object: {"subject": "...", "claims": {"name": "text"}, "expires_in": 3600}.
+//
+// Answers are remembered for a short while, keyed with a hash that only this process can make.
+package callback
+
+import (
+	"bytes"
+	"context"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+)
+
+const (
+	maxAnswer  = 64 << 10 // bytes of a body
+	maxClaims  = 64
+	maxText    = 1024    // bytes of the subject and of each claim
+	remembered = 8 << 10 // answers
+	asking     = 256     // requests under way
+)
+
+// ErrUnavailable says that the service gave no answer, or none that means anything.
+var ErrUnavailable = errors.New("the authentication service gave no answer")
+
+// Options make a [Service].
+type Options struct {
+	URL     string
+	Method  string        // GET or POST, without a body
+	Timeout time.Duration // for one answer
+	// For how long an answer is remembered; 0: not at all. A device that was let in does not get beyond expires_in by it.
+	RememberAllowed, RememberDenied time.Duration
+	Client                          *http.Client // nil: one of its own; redirects are not followed in any case
+}
+
+// Question is what is known of a handshake.
+type Question struct {
+	Authorization, Cookie, URI, UserAgent string // as the device sent them
+	Address                               string
+}
+
+// Answer is what the service said.
+type Answer struct {
+	Allowed bool
+	Subject string
+	Claims  map[string]string
+	Expires time.Time // zero: never
+}
+
+// Service is the operator's. Safe for concurrent use.
+type Service struct {
+	// Set once.
+	opts   Options
+	key    [32]byte
+	places chan struct{} // of requests under way; the buffer is the limit itself
+
+	mu    sync.Mutex
+	known map[[sha256.Size]byte]answered // guarded by mu
+}
+
+type answered struct {
+	answer Answer
+	until  time.Time
+}
+
+// New returns a service at a URL.
+func New(opts Options) (*Service, error) {
+	u, err := url.Parse(opts.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the URL of the authentication service is not http:// or https://")
+	}
+	if opts.Method != http.MethodGet && opts.Method != http.MethodPost {
+		return nil, errors.New("the authentication service is asked with GET or POST")
+	}
+	own := http.Client{}
+	if opts.Client != nil {
+		own = *opts.Client
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	opts.Client = &own
+	s := &Service{opts: opts, places: make(chan struct{}, asking), known: make(map[[sha256.Size]byte]answered)}
+	_, err = rand.Read(s.key[:])
+	return s, err
+}
+
+// Ask returns the service's answer, or one it gave lately. The error is [ErrUnavailable], with what happened where that tells
+// no secret.
+func (s *Service) Ask(ctx context.Context, q Question) (Answer, error) {
+	sum := s.sum(&q)
+	if a, ok := s.recall(sum); ok {
+		return a, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
+	defer cancel()
+	select {
+	case s.places <- struct{}{}:
+		defer func() { <-s.places }()
+	case <-ctx.Done():
+		return Answer{}, fmt.Errorf("%w: too many questions at once", ErrUnavailable)
+	}
+	a, err := s.ask(ctx, &q)
+	if err == nil {
+		s.remember(sum, a)
+	}
+	return a, err
+}
+
+func (s *Service) ask(ctx context.Context, q *Question) (Answer, error) {
+	req, err := http.NewRequestWithContext(ctx, s.opts.Method, s.opts.URL, nil)
+	if err != nil {
+		return Answer{}, ErrUnavailable
+	}
+	for name, value := range map[string]string{
+		"Authorization": q.Authorization, "Cookie": q.Cookie, "User-Agent": q.UserAgent,
+		"X-Original-Uri": q.URI, "X-Device-Address": q.Address,
+	} {
+		if value != "" {
+			req.Header.Set(name, value)
+		}
+	}
+	resp, err := s.opts.Client.Do(req)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // without the URL, which may hold a secret
+		}
+		return Answer{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	defer resp.Body.Close()
+	switch {
+	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
+		return Answer{}, nil
+	case resp.StatusCode < 200 || resp.StatusCode > 299:
+		return Answer{}, fmt.Errorf("%w: status %d", ErrUnavailable, resp.StatusCode)
+	}
+	return readAnswer(resp.Body)
+}
+
+// readAnswer reads the body of a 2xx. An empty one says nothing more; one that is not understood is no answer.
+func readAnswer(body io.Reader) (Answer, error) {
+	text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
+	if err != nil || len(text) > maxAnswer {
+		return Answer{}, fmt.Errorf("%w: its body is cut or too large", ErrUnavailable)
+	}
+	a := Answer{Allowed: true}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return a, nil
+	}
+	var said struct {
+		Subject   string            `json:"subject"`
+		Claims    map[string]string `json:"claims"`
+		ExpiresIn *int64            `json:"expires_in"`
+	}
+	unclear := fmt.Errorf("%w: its body is not what is understood", ErrUnavailable)
+	if json.Unmarshal(text, &said) != nil || len(said.Claims) > maxClaims || len(said.Subject) > maxText {
+		return Answer{}, unclear
+	}
+	for _, value := range said.Claims {
+		if len(value) > maxText {
+			return Answer{}, unclear
+		}
+	}
+	a.Subject, a.Claims = said.Subject, said.Claims
+	if said.ExpiresIn != nil {
+		if *said.ExpiresIn <= 0 || *said.ExpiresIn > 10*365*24*3600 {
+			return Answer{}, unclear
+		}
+		a.Expires = time.Now().Add(time.Duration(*said.ExpiresIn) * time.Second)
+	}
+	return a, nil
+}
+
+// sum is the key under which the answer is remembered: everything that the service was told.
+func (s *Service) sum(q *Question) (sum [sha256.Size]byte) {
+	mac := hmac.New(sha256.New, s.key[:])
+	for _, text := range []string{q.Authorization, q.Cookie, q.URI, q.UserAgent, q.Address} {
+		fmt.Fprintf(mac, "%d:%s", len(text), text)
+	}
+	mac.Sum(sum[:0])
+	return sum
+}
+
+func (s *Service) recall(sum [sha256.Size]byte) (Answer, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	a, ok := s.known[sum]
+	return a.answer, ok && time.Now().Before(a.until)
+}
+
+func (s *Service) remember(sum [sha256.Size]byte, a Answer) {
+	last := s.opts.RememberDenied
+	if a.Allowed {
+		last = s.opts.RememberAllowed
+	}
+	if last <= 0 {
+		return
+	}
+	until := time.Now().Add(last)
+	if !a.Expires.IsZero() && a.Expires.Before(until) {
+		until = a.Expires
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.known) >= remembered {
+		s.makeRoom()
+	}
+	s.known[sum] = answered{a, until}
+}
+
+// makeRoom forgets what is too old, and some of the rest if that is not enough. The caller holds mu.
+func (s *Service) makeRoom() {
+	now := time.Now()
+	for sum, a := range s.known {
+		if now.After(a.until) {
+			delete(s.known, sum)
+		}
+	}
+	for sum := range s.known { // in no order
+		if len(s.known) < remembered*3/4 {
+			return
+		}
+		delete(s.known, sum)
+	}
+}

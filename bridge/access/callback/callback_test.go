@@ -1,0 +1,185 @@
+package callback_test
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"mqtt-ws-bridge/bridge/access/callback"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// service is the operator's, without a network.
+type service func(*http.Request) (*http.Response, error)
+
+func (s service) RoundTrip(r *http.Request) (*http.Response, error) { return s(r) }
+
+func answer(status int, body string) service {
+	return func(*http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: status, Header: http.Header{"Location": {"/"}}, Body: io.NopCloser(strings.NewReader(body))}, nil
+	}
+}
+
+func ask(t testing.TB, s service) (callback.Answer, error) {
+	t.Helper()
+	return start(t, s, 0, 0).Ask(t.Context(), callback.Question{})
+}
+
+func start(t testing.TB, s service, allowed, denied time.Duration) *callback.Service {
+	t.Helper()
+	c, err := callback.New(callback.Options{
+		URL: "http://user:CANARY@auth.test/check?key=CANARY", Method: http.MethodGet, Timeout: time.Second,
+		RememberAllowed: allowed, RememberDenied: denied, Client: &http.Client{Transport: s},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func TestAnswers(t *testing.T) {
+	for _, body := range []string{"", " \n", "{}", `{"unknown": 1}`} {
+		if a, err := ask(t, answer(204, body)); err != nil || !a.Allowed || a.Subject != "" || !a.Expires.IsZero() {
+			t.Errorf("%q: %+v, %v", body, a, err)
+		}
+	}
+	a, err := ask(t, answer(200, `{"subject":"dev-1","claims":{"tenant":"acme"},"expires_in":60}`))
+	if err != nil || !a.Allowed || a.Subject != "dev-1" || a.Claims["tenant"] != "acme" || time.Until(a.Expires) > time.Minute || time.Until(a.Expires) < 50*time.Second {
+		t.Errorf("%+v, %v", a, err)
+	}
+	for _, status := range []int{401, 403} {
+		if a, err := ask(t, answer(status, `{"subject":"dev-1"}`)); err != nil || a.Allowed || a.Subject != "" {
+			t.Errorf("%d: %+v, %v", status, a, err)
+		}
+	}
+}
+
+// What is not a clear answer lets nobody in.
+func TestFailsClosed(t *testing.T) {
+	for name, s := range map[string]service{
+		"redirect": answer(302, ""), "not found": answer(404, ""), "fault": answer(500, ""), "busy": answer(429, ""), "odd": answer(100, ""),
+		"no JSON": answer(200, "welcome"), "a list": answer(200, "[]"), "cut JSON": answer(200, `{"subject":"a`),
+		"claims are no text": answer(200, `{"claims":{"a":1}}`), "expired": answer(200, `{"expires_in":0}`), "expires in the past": answer(200, `{"expires_in":-5}`),
+		"expires in ages": answer(200, `{"expires_in":9223372036854775807}`),
+		"large":           answer(200, `{"subject":"`+strings.Repeat("x", 70000)+`"}`),
+		"long subject":    answer(200, `{"subject":"`+strings.Repeat("x", 1025)+`"}`),
+		"long claim":      answer(200, `{"claims":{"a":"`+strings.Repeat("x", 1025)+`"}}`),
+		"no service":      func(*http.Request) (*http.Response, error) { return nil, errors.New("no route") },
+	} {
+		a, err := ask(t, s)
+		if a.Allowed || !errors.Is(err, callback.ErrUnavailable) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %+v, %v", name, a, err)
+		}
+	}
+}
+
+func TestSilenceIsNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, func(r *http.Request) (*http.Response, error) {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, time.Minute, time.Minute)
+		began := time.Now()
+		if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+			t.Errorf("%+v, %v", a, err)
+		}
+		if d := time.Since(began); d != time.Second {
+			t.Errorf("after %v", d)
+		}
+	})
+}
+
+func TestWhatTheServiceGets(t *testing.T) {
+	var got *http.Request
+	s := start(t, func(r *http.Request) (*http.Response, error) {
+		got = r
+		return answer(200, "")(r)
+	}, 0, 0)
+	_, err := s.Ask(t.Context(), callback.Question{Authorization: "Bearer x", Cookie: "a=b", URI: "/mqtt?token=y", UserAgent: "esp32", Address: "192.0.2.7"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{
+		"Authorization": "Bearer x", "Cookie": "a=b", "X-Original-URI": "/mqtt?token=y", "User-Agent": "esp32", "X-Device-Address": "192.0.2.7",
+	} {
+		if values := got.Header.Values(name); len(values) != 1 || values[0] != want {
+			t.Errorf("%s: %q, want %q", name, values, want)
+		}
+	}
+	if got.URL.String() != "http://user:CANARY@auth.test/check?key=CANARY" || got.Method != "GET" {
+		t.Errorf("%s %s", got.Method, got.URL)
+	}
+}
+
+func TestRemembers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Int32
+		status, body := 200, ""
+		s := start(t, func(r *http.Request) (*http.Response, error) {
+			asked.Add(1)
+			return answer(status, body)(r)
+		}, 10*time.Second, 2*time.Second)
+		expect := func(what string, q callback.Question, allowed bool, times int32) {
+			t.Helper()
+			if a, err := s.Ask(t.Context(), q); err != nil || a.Allowed != allowed || asked.Load() != times {
+				t.Errorf("%s: %+v, %v, asked %d times, want %d", what, a, err, asked.Load(), times)
+			}
+		}
+		one := callback.Question{Authorization: "1"}
+		expect("first", one, true, 1)
+		status = 401
+		expect("again", one, true, 1)
+		expect("another device", callback.Question{Authorization: "1", Address: "x"}, false, 2)
+		expect("fields are kept apart", callback.Question{Authorization: "", Cookie: "1"}, false, 3)
+		time.Sleep(11 * time.Second)
+		expect("later", one, false, 4)
+		time.Sleep(time.Second)
+		expect("denied again", one, false, 4)
+		time.Sleep(2 * time.Second)
+		status, body = 200, `{"expires_in":3}`
+		expect("let in", one, true, 5)
+		time.Sleep(4 * time.Second)
+		expect("no longer than it is good for", one, true, 6)
+		status = 500
+		time.Sleep(11 * time.Second)
+		for range 2 {
+			if _, err := s.Ask(t.Context(), one); err == nil {
+				t.Error("a fault is an answer")
+			}
+		}
+		if asked.Load() != 8 {
+			t.Errorf("a fault is remembered: asked %d times", asked.Load())
+		}
+	})
+}
+
+func TestMemoryIsBounded(t *testing.T) {
+	s := start(t, answer(200, ""), time.Hour, time.Hour)
+	for i := range 20000 {
+		if _, err := s.Ask(t.Context(), callback.Question{Address: strings.Repeat("x", i%7) + string(rune(i))}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := s.Remembered(); n == 0 || n > 8<<10 {
+		t.Errorf("%d answers are remembered", n)
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	for _, opts := range []callback.Options{
+		{URL: "", Method: "GET"}, {URL: "ftp://a", Method: "GET"}, {URL: "http://", Method: "GET"}, {URL: "http://a", Method: "PUT"}, {URL: "http://a"},
+		{URL: "http://CANARY\x7f", Method: "GET"},
+	} {
+		if _, err := callback.New(opts); err == nil || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%+v: %v", opts, err)
+		}
+	}
+}

@@ -1,0 +1,86 @@
+package access
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"time"
+)
+
+// What a [Source] may say beside that the proof is not good.
+var (
+	ErrUnavailable = errors.New("it could not be found out whether the proof is good")
+	ErrForbidden   = errors.New("the proof is good, but this device may not connect")
+)
+
+// Verdict is what the gate says of a handshake.
+type Verdict int
+
+// The verdicts. What a device is told depends on nothing else.
+const (
+	Admitted     Verdict = iota
+	Unauthorized         // no proof, or one that is not good
+	Forbidden            // a good proof of somebody who may not connect
+	Throttled            // too many failures from there lately; nothing was looked at
+	Unavailable          // it could not be found out
+)
+
+// Source looks for one kind of proof in a handshake.
+type Source interface {
+	// Identify returns the identity that the handshake proves; nil without an error if it holds no proof of this kind. An error
+	// that is not one of this package's says that the proof is not good; it must hold no secret. address is the device's.
+	Identify(ctx context.Context, r *http.Request, address string) (*Identity, error)
+}
+
+// admitTime is how long the sources may take for one device.
+const admitTime = 10 * time.Second
+
+// Gate finds out who a device is before its connection is upgraded. Safe for concurrent use.
+type Gate struct {
+	sources []Source
+	fails   *throttle
+}
+
+// NewGate returns a gate with these sources. The first that finds its kind of proof decides: a bad token is not made good by a
+// password beside it. There must be one.
+func NewGate(sources ...Source) (*Gate, error) {
+	if len(sources) == 0 {
+		return nil, errors.New("access without a source of identities")
+	}
+	return &Gate{sources, newThrottle()}, nil
+}
+
+// Admit returns who the device is, or a verdict on why it is refused, which does not tell it what was wrong; and for the log
+// an error that does.
+func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error) {
+	if g.fails.blocked(address) {
+		return nil, Throttled, nil
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), admitTime)
+	defer cancel()
+	id, err := g.identify(ctx, r, address)
+	verdict := Unauthorized
+	switch {
+	case err == nil:
+		return id, Admitted, nil
+	case errors.Is(err, ErrUnavailable):
+		return nil, Unavailable, err
+	case errors.Is(err, errNoProof):
+		return nil, Unauthorized, err // a browser asks so first, and guesses nothing
+	case errors.Is(err, ErrForbidden):
+		verdict = Forbidden
+	}
+	g.fails.failed(address)
+	return nil, verdict, err
+}
+
+func (g *Gate) identify(ctx context.Context, r *http.Request, address string) (*Identity, error) {
+	for _, source := range g.sources {
+		if id, err := source.Identify(ctx, r, address); id != nil || err != nil {
+			return id, err
+		}
+	}
+	return nil, errNoProof
+}
+
+var errNoProof = errors.New("no proof of identity in the handshake")

@@ -1,0 +1,148 @@
+package token
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	fetchTimeout = 5 * time.Second
+	// fetchPause is the least time between two fetches, so that tokens with made-up key identifiers cannot cause many.
+	fetchPause = 15 * time.Second
+	// keysLast is how long keys are good that could not be fetched again. One that was withdrawn is not to live for ever.
+	keysLast = 24 * time.Hour
+)
+
+// ErrNoKeys says that no keys could be fetched yet, or none for a day. Tokens cannot be checked then.
+var ErrNoKeys = errors.New("the keys for tokens cannot be fetched")
+
+// Remote has the keys of a JSON Web Key Set at a URL. Safe for concurrent use.
+type Remote struct {
+	// Set once.
+	url      string
+	interval time.Duration
+	client   *http.Client
+	log      *slog.Logger
+	turn     chan struct{} // held by who fetches; the buffer of 1 is the lock itself, which can be waited for with a context
+
+	mu      sync.Mutex
+	keys    []Key     // guarded by mu; replaced, never changed
+	fetched time.Time // when keys came; guarded by mu
+	tried   time.Time // when the last fetch began; guarded by mu
+}
+
+// NewRemote returns the keys at a URL, which are fetched every interval while Run runs. client may be nil; redirects are not
+// followed in any case.
+func NewRemote(url string, interval time.Duration, client *http.Client, log *slog.Logger) *Remote {
+	own := http.Client{}
+	if client != nil {
+		own = *client
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &Remote{url: url, interval: interval, client: &own, log: log, turn: make(chan struct{}, 1)}
+}
+
+// Run fetches the keys now and every interval until ctx ends.
+func (r *Remote) Run(ctx context.Context) {
+	r.refresh(ctx, ctx, 0)
+	ticker := time.NewTicker(r.interval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+			r.refresh(ctx, ctx, 0)
+		}
+	}
+}
+
+// Keys returns the keys. If none has that identifier they are fetched again, at most every 15 seconds.
+func (r *Remote) Keys(ctx context.Context, id string) ([]Key, error) {
+	keys := r.current()
+	if keys == nil || id != "" && !slices.ContainsFunc(keys, func(k Key) bool { return k.id == "" || k.id == id }) {
+		r.refresh(ctx, context.WithoutCancel(ctx), fetchPause) // others wait for what this one began
+		keys = r.current()
+	}
+	if keys == nil {
+		return nil, ErrNoKeys
+	}
+	return keys, nil
+}
+
+// current returns the keys that are known and not too old.
+func (r *Remote) current() []Key {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if time.Since(r.fetched) > keysLast {
+		return nil
+	}
+	return r.keys
+}
+
+// refresh fetches the keys unless that was tried less than pause ago, and waits until wait ends for others who do. What
+// cannot be fetched leaves the old keys.
+func (r *Remote) refresh(wait, ctx context.Context, pause time.Duration) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-wait.Done():
+		return
+	}
+	r.mu.Lock()
+	recent := pause > 0 && !r.tried.IsZero() && time.Since(r.tried) < pause
+	if !recent {
+		r.tried = time.Now()
+	}
+	r.mu.Unlock()
+	if recent {
+		return
+	}
+	keys, err := r.fetch(ctx)
+	if err != nil {
+		if ctx.Err() == nil {
+			r.log.Warn("the keys for tokens cannot be fetched", "error", err.Error())
+		}
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.keys, r.fetched = keys, time.Now()
+}
+
+func (r *Remote) fetch(ctx context.Context) ([]Key, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := r.client.Do(req)
+	if err != nil {
+		var outer *url.Error
+		if errors.As(err, &outer) {
+			err = outer.Err // without the URL, which may hold a secret
+		}
+		return nil, err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("status %d", resp.StatusCode)
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxKeyFile+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(text) > maxKeyFile:
+		return nil, fmt.Errorf("more than %d bytes", maxKeyFile)
+	}
+	return ParseSet(text)
+}

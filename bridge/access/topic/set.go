@@ -1,0 +1,97 @@
+package topic
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+)
+
+// maxValue is the longest value of a placeholder, in bytes.
+const maxValue = 256
+
+// Set is a list of rules for one device. It does not change and is safe for concurrent use. Its decisions allocate nothing.
+type Set struct {
+	rules  *Rules
+	values []string // of the placeholders; empty: not known
+}
+
+// ValueError says that a value cannot stand in a topic filter. It does not hold the value, which is the device's own.
+type ValueError struct{ Placeholder string }
+
+// Error names the placeholder.
+func (e *ValueError) Error() string {
+	return fmt.Sprintf("the value of {{%s}} cannot stand in a topic: it has one of / + #, a control character, a $ where a "+
+		"topic begins, or more than %d bytes", e.Placeholder, maxValue)
+}
+
+// Bind returns the rules for a device. value is asked once for each placeholder that the rules have and answers "" for what is
+// not known; what it returns is kept. The error is a [*ValueError].
+func (r *Rules) Bind(value func(name string) string) (*Set, error) {
+	if len(r.placeholders) == 0 {
+		return &r.unbound, nil
+	}
+	s := &Set{rules: r, values: make([]string, len(r.placeholders))}
+	for i, p := range r.placeholders {
+		v := value(p.name)
+		if len(v) > maxValue || strings.ContainsAny(v, "/+#") || !plainText(v) || p.first && strings.HasPrefix(v, "$") {
+			return nil, &ValueError{p.name}
+		}
+		s.values[i] = v
+	}
+	return s, nil
+}
+
+// MayPublish reports whether the device may publish to the topic. What is no topic name, it may not.
+func (s *Set) MayPublish(topic []byte) bool {
+	if len(topic) == 0 || bytes.IndexByte(topic, '+') >= 0 || bytes.IndexByte(topic, '#') >= 0 {
+		return false
+	}
+	for i := range s.rules.publish {
+		if r := &s.rules.publish[i]; r.matches(topic, s.values) {
+			return !r.deny
+		}
+	}
+	return false
+}
+
+// MaySubscribe reports whether the device may subscribe to the filter: one rule allows every topic that the filter matches,
+// and no rule before it denies any. What is no topic filter, it may not subscribe to.
+func (s *Set) MaySubscribe(filter []byte) bool {
+	if bytes.HasPrefix(filter, []byte("$share/")) {
+		name, rest, ok := bytes.Cut(filter[len("$share/"):], []byte{'/'})
+		// A share within a share means different things to different brokers.
+		if !ok || len(name) == 0 || bytes.ContainsAny(name, "+#") || bytes.HasPrefix(rest, []byte("$share/")) {
+			return false
+		}
+		filter = rest
+	}
+	filter, tail := cutTail(filter)
+	if !tail && len(filter) == 0 || !wellFormed(filter) {
+		return false
+	}
+	for i := range s.rules.subscribe {
+		r := &s.rules.subscribe[i]
+		switch r.relate(filter, tail, s.values) {
+		case covers:
+			return !r.deny
+		case overlaps:
+			if r.deny {
+				return false
+			}
+		}
+	}
+	return false
+}
+
+// wellFormed reports whether every + of a filter without its # is a whole level, and no # is left.
+func wellFormed(filter []byte) bool {
+	for i, c := range filter {
+		switch {
+		case c == '#':
+			return false
+		case c == '+' && (i > 0 && filter[i-1] != '/' || i < len(filter)-1 && filter[i+1] != '/'):
+			return false
+		}
+	}
+	return true
+}
