@@ -117,34 +117,40 @@ func (d *device) next() (op byte, payload []byte, err error) {
 	}
 }
 
-// frame reads one frame. Anything but a whole, final, unmasked frame of at most 64 KiB fails the test.
+// frame reads one frame.
 func (d *device) frame() (op byte, payload []byte, err error) {
 	d.t.Helper()
 	_ = d.nc.SetReadDeadline(time.Now().Add(patience))
-	var head [2]byte
-	if _, err := io.ReadFull(d.br, head[:]); err != nil {
-		return 0, nil, err
-	}
-	size := uint64(head[1])
-	switch size {
-	case 126:
-		var b [2]byte
-		_, err = io.ReadFull(d.br, b[:])
-		size = uint64(binary.BigEndian.Uint16(b[:]))
-	case 127:
-		var b [8]byte
-		_, err = io.ReadFull(d.br, b[:])
-		size = binary.BigEndian.Uint64(b[:])
-	}
+	op, size, err := d.header()
 	if err != nil {
 		return 0, nil, err
 	}
-	if head[0]&0xF0 != 0x80 || head[1] > 127 || size > 64<<10 {
-		d.t.Fatalf("frame with header % x and %d bytes", head, size)
-	}
 	payload = make([]byte, size)
 	_, err = io.ReadFull(d.br, payload)
-	return head[0] & 15, payload, err
+	return op, payload, err
+}
+
+// header reads a frame's. Anything but a whole, final, unmasked frame of at most 64 KiB fails the test.
+func (d *device) header() (op byte, size int, err error) {
+	d.t.Helper()
+	var head [2]byte
+	if _, err := io.ReadFull(d.br, head[:]); err != nil {
+		return 0, 0, err
+	}
+	size = int(head[1])
+	var more [8]byte
+	switch size {
+	case 126:
+		_, err = io.ReadFull(d.br, more[6:])
+		size = int(binary.BigEndian.Uint64(more[:]))
+	case 127:
+		_, err = io.ReadFull(d.br, more[:])
+		size = int(binary.BigEndian.Uint64(more[:]))
+	}
+	if err == nil && (head[0]&0xF0 != 0x80 || head[1] > 127 || size > 64<<10) {
+		d.t.Fatalf("frame with header % x and %d bytes", head, size)
+	}
+	return head[0] & 15, size, err
 }
 
 // expect reads binary frames until there are as many bytes as wanted.

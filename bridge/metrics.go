@@ -92,6 +92,12 @@ func (t *tally) add(p *mqttio.Packet) {
 	t.size += len(p.Bytes)
 }
 
+// drop takes back the last packet that was added.
+func (t *tally) drop(p *mqttio.Packet) {
+	t.n--
+	t.size -= len(p.Bytes)
+}
+
 func (t *tally) flush() {
 	if t.size == 0 {
 		return

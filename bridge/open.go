@@ -126,6 +126,7 @@ func (s *session) passConnect() bool {
 
 // fillUp reads once from the device.
 func (s *session) fillUp() bool {
+	s.up.letOthers()
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))

@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"io"
+	"net"
+	"runtime"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -11,6 +13,14 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+}
+
+// letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
+// and one read and one write then do for all of it; with nothing else to run it costs next to nothing.
+func (p *pump) letOthers() {
+	if p.stream.Drained() {
+		runtime.Gosched()
+	}
 }
 
 // pumpUp moves packets from the device to the broker until the session ends.
@@ -40,7 +50,7 @@ func (s *session) pumpUp() {
 func (s *session) inspectUp(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeConnect:
-		s.dropLast()
+		s.dropLast(p)
 		s.end(ReasonProtocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
@@ -53,8 +63,9 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 
 var errSecondConnect = errors.New("second CONNECT [MQTT-3.1.0-2]")
 
-// dropLast sends what came before the packet just found and not the packet itself.
-func (s *session) dropLast() {
+// dropLast sends what came before the packet just found, p, and not the packet itself.
+func (s *session) dropLast(p *mqttio.Packet) {
+	s.up.tally.drop(p)
 	s.up.stream.DropLast()
 	s.flushUp()
 }
@@ -106,6 +117,7 @@ func (s *session) pumpDown() {
 
 // fillDown reads once from the broker.
 func (s *session) fillDown() bool {
+	s.down.letOthers()
 	n, err := s.down.stream.Fill(s.broker)
 	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
@@ -141,8 +153,16 @@ func (s *session) flushDown() bool {
 func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
+	if s.devDone {
+		return net.ErrClosed
+	}
 	s.devPart = part
-	return s.dev.WriteFrames(buf, ends)
+	err := s.dev.WriteFrames(buf, ends)
+	if s.accepted && err == nil {
+		s.accepted = false
+		s.enter(stageOnline, 0)
+	}
+	return err
 }
 
 // discard reads what the broker still has to say until it closes or its time is up.

@@ -31,7 +31,7 @@ var handshakeCases = []struct {
 	{reason: "subprotocol", status: 400, request: "Protocol: mqtt|Protocol: amqp"},
 	{reason: "draining", status: 503, retryAfter: "5", before: func(r *rig) { r.bridge.Drain(context.Background(), 1) }},
 	{reason: "sessions-full", status: 503, retryAfter: "30", level: "WARN",
-		limits: func(l *bridge.Limits) { l.Sessions = 1 }, before: func(r *rig) { r.open() }},
+		limits: func(l *bridge.Limits) { l.Sessions = 1 }, before: func(r *rig) { r.open(); synctest.Wait() }},
 	{reason: "dials-full", status: 503, retryAfter: "5", level: "WARN",
 		limits: func(l *bridge.Limits) { l.Dials = 1 }, before: (*rig).occupyDials},
 	{reason: "broker-down", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.up.ready.Store(false) }},

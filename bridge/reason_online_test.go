@@ -127,7 +127,7 @@ func (s *scene) stall() {
 // bridgeCases are ends that the bridge itself causes.
 var bridgeCases = []endCase{
 	{act: after(func(s *scene) { s.drain() }), want: ended{reason: "shutdown", code: 1001}, leave: 0x8B},
-	{name: "before CONNECT", act: func(s *scene) { s.upgrade(); s.drain() },
+	{name: "before CONNECT", act: func(s *scene) { s.upgrade(); synctest.Wait(); s.drain() },
 		want: ended{reason: "shutdown", code: 1001, metric: "refusals_total"}},
 	{name: "before CONNACK", act: func(s *scene) { s.dialled(); s.drain() },
 		want: ended{reason: "shutdown", code: 1001, metric: "refusals_total"}, connack: [2]byte{3, 0x88}},

@@ -3,7 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"context"
-	"io"
+	"net"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,9 +141,9 @@ func (s *scene) checkAccounts(want ended) {
 }
 
 // serve gives the server a connection that a test made itself.
-func (r *rig) serve(nc io.Closer) {
+func (r *rig) serve(nc net.Conn) {
 	r.t.Helper()
-	if err := r.listener.Offer(nc.(*memnet.Conn)); err != nil {
+	if err := r.listener.Offer(nc); err != nil {
 		r.t.Fatal(err)
 	}
 }

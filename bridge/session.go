@@ -41,6 +41,9 @@ type session struct {
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
 	devPart bool // the device has a part of a long packet
+	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
+
+	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 
 	stage        atomic.Int32
 	deadline     atomic.Int64  // of the stage, as b.now(); 0: none

@@ -17,7 +17,6 @@ type watched struct {
 	toDevice   moved[uint32] // writes to the device
 	toBroker   moved[uint32] // writes to the broker
 	pinged     time.Duration
-	online     bool // at the last look
 }
 
 // moved is when a counter was last seen to change.
@@ -110,22 +109,20 @@ func (s *session) check(now time.Duration) {
 		s.end(ReasonBrokerStalled, nil)
 		return
 	}
-	online := stage(s.stage.Load()) == stageOnline
-	if !w.online {
-		w.heard.since = 0 // a device that waits for CONNACK has to be silent: its time begins when we see it online
+	if stage(s.stage.Load()) != stageOnline {
+		return // a device that waits for CONNACK has to be silent
 	}
-	w.online = online
-	// While the broker does not read, neither do we: the silence is not the device's.
-	silence := w.heard.still(s.upBytes.Load(), now)
+	// While the broker does not read, neither do we: the silence is not the device's, and begins when the broker has read.
+	silence := min(w.heard.still(s.upBytes.Load(), now), stalled)
 	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
 	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
-	if quiet > idleAfter && online {
+	if quiet > idleAfter && (toDevice|toBroker)&1 == 0 { // a write that waits is no quiet
 		s.pause()
 	}
-	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval && online {
+	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
 		w.pinged = now
 		s.b.wg.Go(func() { s.guard(s.ping) }) // not here: a device that does not read would stop the watch
 	}

@@ -66,6 +66,6 @@ Exit codes: 0 clean, 1 the verdict failed, 2 usage, 3 could not run.`,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.AddCommand(newRun(), newProfiles(), newCheck(), newLoad())
+	root.AddCommand(newRun(), newProfiles(), newCheck(), newLoad(), newOTA())
 	return root
 }

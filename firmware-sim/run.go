@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ type runFlags struct {
 	expiry                                 time.Duration
 	impair                                 []string
 	trace                                  bool
+	stopUpdates                            func()
 }
 
 func newRun() *cobra.Command {
@@ -201,6 +203,10 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 		show(report.Progress(p))
 		metrics.set(p)
 	}
+	if err := f.updates(cmd, &config); err != nil {
+		return err
+	}
+	defer f.stopUpdates()
 	if f.trace {
 		config.Device.Trace = tracer(cmd.ErrOrStderr())
 	}
@@ -210,4 +216,23 @@ func (f *runFlags) run(cmd *cobra.Command) error {
 		return couldNotRun{err}
 	}
 	return f.finish(cmd, result, func(w io.Writer) error { return report.Run(w, result) }, report.Cases(result), result.Clean)
+}
+
+// updates starts an update for the devices whose profile carries +ota.
+func (f *runFlags) updates(cmd *cobra.Command, config *fleet.Config) error {
+	f.stopUpdates = func() {}
+	wanted := func(p *profile.Profile) bool { return p.OTA }
+	if !slices.ContainsFunc(config.Mix, func(s profile.Share) bool { return s.Profile.OTA }) {
+		return nil
+	}
+	u := updateFlags{size: "64KiB", version: 2, chunk: 1024}
+	campaign, err := u.campaign(config, wanted)
+	if err != nil {
+		return err
+	}
+	_, _, stop, err := u.serve(cmd.Context(), config.Device, config.Witness, config.Prefix, f.login(config), campaign.Heard)
+	if err == nil {
+		f.stopUpdates = stop
+	}
+	return err
 }

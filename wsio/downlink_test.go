@@ -34,6 +34,9 @@ func (c downCase) run(t *testing.T) {
 	if err := conn.WriteFrames(layout(c.packets...)); err != nil {
 		t.Fatal(err)
 	}
+	if got := conn.WriteProgress(); got != uint32(2*len(nc.writes)) {
+		t.Errorf("WriteProgress %d after %d writes", got, len(nc.writes))
+	}
 	frames := mustParse(t, nc.sent())
 	var stream strings.Builder
 	var sizes []int
@@ -190,11 +193,16 @@ func TestNothingFollowsHalfAFrame(t *testing.T) {
 	if err := conn.WriteFrames(layout("packet")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Fatalf("first write: %v", err)
 	}
-	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_ = conn.SetWriteDeadline(time.Now().Add(patience))
+	got := newCollector(device) // now there would be room
 	if err := conn.WriteFrames(layout("packet")); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("second write: %v", err)
 	}
 	if err := conn.Ping(); err == nil {
 		t.Error("Ping succeeded")
+	}
+	_ = conn.Close()
+	if b := got.wait(); len(b) != 0 {
+		t.Errorf("% x followed", b)
 	}
 }

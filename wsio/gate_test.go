@@ -109,7 +109,6 @@ func (s *bubbleServer) serves(t *testing.T) bool {
 // TestGateGivesPlacesBack however a connection ends: each way is gone more often than there are places.
 func TestGateGivesPlacesBack(t *testing.T) {
 	const places = 3
-	config := tlsConfig(t)
 	ways := map[string]func(t *testing.T, s *bubbleServer, device net.Conn){
 		"gone_without_a_byte": func(*testing.T, *bubbleServer, net.Conn) {},
 		"half_a_request": func(_ *testing.T, _ *bubbleServer, device net.Conn) {
@@ -158,23 +157,54 @@ func TestGateGivesPlacesBack(t *testing.T) {
 			})
 		})
 	}
-	t.Run("TLS_handshake_fails", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			s := newBubbleServer(wsio.NewGate(places), config)
-			defer s.close(t)
-			for range 2 * places {
-				device := s.l.dial()
-				got := newCollector(device)
-				_, _ = device.Write([]byte("\x16\x03\x01\x00\x02no, this is not TLS"))
-				got.wait()
-				_ = device.Close()
-			}
-			device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true})
+}
+
+// TestGateGivesPlacesBackAfterBadTLS: a handshake that fails holds no place.
+func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
+	const places = 2
+	config := tlsConfig(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := newBubbleServer(wsio.NewGate(places), config)
+		defer s.close(t)
+		for range 2 * places {
+			device := s.l.dial()
+			got := newCollector(device)
+			_, _ = device.Write([]byte("\x16\x03\x01\x00\x02no, this is not TLS"))
+			got.wait()
+			_ = device.Close()
+		}
+		device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true})
+		if err := device.HandshakeContext(context.Background()); err != nil {
+			t.Error(err)
+		}
+		_ = device.Close()
+	})
+}
+
+// TestGateGivesPlacesBackUnderTLS: an upgraded device gives its place back although TLS keeps the gate's connection.
+func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
+	config := tlsConfig(t)
+	config.NextProtos = []string{"h2"} // overruled: nobody speaks it here
+	synctest.Test(t, func(t *testing.T) {
+		s := newBubbleServer(wsio.NewGate(1), config)
+		defer s.close(t)
+		for range 3 {
+			device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+			_ = device.SetDeadline(time.Now().Add(patience))
 			if err := device.HandshakeContext(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if got := device.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
+				t.Errorf("ALPN %q", got)
+			}
+			_, _ = io.WriteString(device, goodRequest)
+			if _, err := io.ReadFull(device, make([]byte, len(accepts("mqtt")))); err != nil {
 				t.Error(err)
 			}
-			_ = device.Close()
-		})
+			conn := <-s.conns
+			defer conn.Close()
+			defer device.NetConn().Close()
+		}
 	})
 }
 

@@ -55,6 +55,16 @@ func TestPingWhileWriterIsStuck(t *testing.T) {
 	}
 }
 
+// TestPingIsAnsweredOnce, not again with every read after it.
+func TestPingIsAnsweredOnce(t *testing.T) {
+	data := masked(fin|binaryData, "ab")
+	nc := script(masked(fin|ping, "beat"), data, data)
+	_, _ = readStream(wsio.NewConn(nc, nil, 1<<16), 64)
+	if got := mustParse(t, nc.sent()); len(got) != 1 {
+		t.Errorf("sent %q", got)
+	}
+}
+
 // TestPingIsAnsweredInAWriteOfItsOwn (device-quirks D6: some devices stall on data that shares a read with a control frame).
 func TestPingIsAnsweredInAWriteOfItsOwn(t *testing.T) {
 	nc := script(masked(fin|ping, "beat"))

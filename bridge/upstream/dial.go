@@ -3,14 +3,9 @@ package upstream
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
-
-	"github.com/coder/websocket"
 
 	"mqtt-ws-bridge/bridge"
 )
@@ -70,37 +65,3 @@ func (d *dialer) tlsFor(t *target) *tls.Config {
 	}
 	return c
 }
-
-// dialWebSocket opens a WebSocket and makes a byte stream of it: each write is one binary message of whole packets.
-func (d *dialer) dialWebSocket(ctx context.Context, t *target, device *bridge.DeviceInfo) (net.Conn, error) {
-	transport := &http.Transport{
-		TLSClientConfig: d.tlsFor(t), DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
-			return d.open(ctx, network, address, device)
-		},
-	}
-	opts := websocket.DialOptions{
-		HTTPClient:      &http.Client{Transport: transport, CheckRedirect: noRedirect},
-		HTTPHeader:      d.headers,
-		CompressionMode: websocket.CompressionDisabled,
-	}
-	if d.subprotocol != "" {
-		opts.Subprotocols = []string{d.subprotocol}
-	}
-	ws, _, err := websocket.Dial(ctx, t.url, &opts)
-	if err != nil {
-		// net/http repeats the URL, and its query may be a token.
-		if whole := new(url.Error); errors.As(err, &whole) {
-			err = whole.Err
-		}
-		return nil, fmt.Errorf("open WebSocket: %w", err)
-	}
-	if !strings.EqualFold(ws.Subprotocol(), d.subprotocol) {
-		_ = ws.CloseNow()
-		return nil, fmt.Errorf("broker did not agree to the subprotocol %q", d.subprotocol)
-	}
-	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary), nil
-}
-
-// noRedirect keeps the configured headers, which may be secret, from travelling elsewhere.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

@@ -10,12 +10,15 @@ import (
 // broker is a target and what is known of it.
 type broker struct {
 	target    target
+	began     time.Time
 	up        atomic.Bool
-	seen      atomic.Int64  // when it answered last, as Unix nanoseconds
+	seen      atomic.Int64  // when it answered last, as a Duration since began: a clock that is set changes nothing
 	suspected chan struct{} // of one: a probe is asked for, once
 }
 
-func newBroker(t target) *broker { return &broker{target: t, suspected: make(chan struct{}, 1)} }
+func newBroker(t target) *broker {
+	return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
+}
 
 // suspect asks for a probe soon.
 func (b *broker) suspect() {
@@ -43,7 +46,7 @@ func (p *Pool) watch(ctx context.Context, b *broker) {
 			timer.Stop()
 			return
 		case <-timer.C:
-			if b.up.Load() && time.Since(time.Unix(0, b.seen.Load())) < p.opts.HealthInterval {
+			if b.up.Load() && time.Since(b.began)-time.Duration(b.seen.Load()) < p.opts.HealthInterval {
 				continue // real devices have just shown it
 			}
 		case <-b.suspected:
@@ -86,13 +89,14 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 // learn keeps what was seen of b: nil if it answered.
 func (p *Pool) learn(b *broker, err error) {
 	if err == nil {
-		b.seen.Store(time.Now().UnixNano())
+		b.seen.Store(int64(time.Since(b.began)))
 		if !b.up.Load() && !b.up.Swap(true) {
 			p.opts.Log.Info("broker answers", "broker", b.target.name)
 		}
 		return
 	}
 	if b.up.Swap(false) {
+		b.suspect() // wakes the watch, which may have chosen to sleep for long when b was up
 		p.opts.Log.Warn("broker does not answer; devices get 503 until one does", "broker", b.target.name, "error", err.Error())
 	}
 }

@@ -99,6 +99,7 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 			}
 			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
 			if ctx.Err() != nil {
+				b.suspect() // the session may have given up, or the broker is silent: a probe tells
 				return bridge.Broker{}, errors.Join(errs...)
 			}
 			p.learn(b, err)

@@ -59,7 +59,10 @@ func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
 	case s := <-signals:
 		cancel()
 		<-checked
-		signals <- s // for the one who drains
+		select {
+		case signals <- s: // for the one who drains
+		default: // who will find others there
+		}
 	}
 }
 

@@ -272,7 +272,8 @@ func listen(network, address string) (net.Listener, error) {
 		nc.Close()
 		return nil, err
 	}
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) || os.Remove(address) != nil {
+	info, statErr := os.Lstat(address) // a connection to an ordinary file is refused as well
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) || statErr != nil || info.Mode().Type() != os.ModeSocket || os.Remove(address) != nil {
 		return nil, err
 	}
 	return net.Listen(network, address)

@@ -48,6 +48,10 @@ type Config struct {
 	Impair map[string]impair.Spec
 	// Extra, when set, gives a device further behaviour (updates); it may return nil.
 	Extra func(id string, index int, p *profile.Profile) Extra
+	// Until, when not nil, ends the run as soon as it is closed.
+	Until <-chan struct{}
+	// Findings, when set, adds to the verdict.
+	Findings func() []Finding
 	// Progress is called about once a second while the run lasts.
 	Progress func(Progress)
 }

@@ -125,6 +125,9 @@ func (r *run) verdict(res *Result) []Finding {
 	if c := res.Commands; c != nil {
 		out = append(out, finding("commands answered", c.Unanswered == 0, "%d of %d commands unanswered, %d interrupted", c.Unanswered, c.Sent, c.Interrupted))
 	}
+	if r.config.Findings != nil {
+		out = append(out, r.config.Findings()...)
+	}
 	if limits.P99 > 0 {
 		worst := max(res.Delivery.Latency[0].P99, res.Delivery.Latency[1].P99, res.Delivery.Latency[2].P99)
 		out = append(out, finding("in time", worst <= limits.P99, "p99 %s, allowed %s", worst.Round(time.Microsecond), limits.P99))

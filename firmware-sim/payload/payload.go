@@ -82,10 +82,18 @@ func (c *Codec) Encode(m Marker, value any) []byte {
 	e := envelope{Marker: m, Value: value}
 	out := c.marshal(e)
 	if missing := c.size - len(out); missing > 0 {
-		e.Pad = strings.Repeat("x", max(1, missing-7)) // what the field itself costs
+		e.Pad = strings.Repeat("x", max(1, missing-c.padding()))
 		out = c.marshal(e)
 	}
 	return out
+}
+
+// padding is what the padding field costs beside its text.
+func (c *Codec) padding() int {
+	if c.format == "cbor" {
+		return 4
+	}
+	return len(`,"p":""`)
 }
 
 func (c *Codec) marshal(e envelope) []byte {

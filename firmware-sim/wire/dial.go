@@ -26,7 +26,7 @@ type Endpoint struct {
 // PortsPerAddress is how many connections share one source address before the next one is taken.
 const PortsPerAddress = 20000
 
-var ports = map[string]string{"ws": "80", "wss": "443", "http": "80", "https": "443", "tcp": "1883", "mqtt": "1883", "ssl": "8883", "mqtts": "8883", "tls": "8883"}
+var ports = map[string]string{"ws": "80", "wss": "443", "tcp": "1883", "mqtt": "1883", "ssl": "8883", "mqtts": "8883", "tls": "8883"}
 
 // NewEndpoint parses a URL of one of the schemes ws, wss, tcp (mqtt) and ssl (mqtts, tls).
 func NewEndpoint(raw string, config *tls.Config) (*Endpoint, error) {
@@ -35,7 +35,7 @@ func NewEndpoint(raw string, config *tls.Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("%q is not a URL: %w", raw, err)
 	}
 	if ports[u.Scheme] == "" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q: want ws://HOST:PORT/PATH, wss://..., tcp://HOST:PORT or ssl://...", raw)
+		return nil, fmt.Errorf("%q: want ws://HOST:PORT/PATH, or the same with wss, tcp or ssl", raw)
 	}
 	return &Endpoint{URL: u, TLS: config}, nil
 }
@@ -46,7 +46,7 @@ func (e *Endpoint) WebSocket() bool { return e.URL.Scheme == "ws" || e.URL.Schem
 // Secure reports whether TLS is spoken.
 func (e *Endpoint) Secure() bool {
 	switch e.URL.Scheme {
-	case "wss", "ssl", "mqtts", "tls", "https":
+	case "wss", "ssl", "mqtts", "tls":
 		return true
 	}
 	return false

@@ -28,7 +28,7 @@ func (l *Listener) Dial() (*Conn, error) {
 }
 
 // Offer waits until Accept has taken a connection that was made elsewhere.
-func (l *Listener) Offer(c *Conn) error {
+func (l *Listener) Offer(c net.Conn) error {
 	select {
 	case l.conns <- c:
 		return nil
