@@ -164,6 +164,8 @@ func TestProxyHeaders(t *testing.T) {
 			signature + "\x21\x11\x00\x0c" + "\xcb\x00\x71\x07\x00\x00\x00\x00\x12\x67\x00\x00"},
 		{"v2_tls", 2, bridge.DeviceInfo{Addr: v4, Local: here4, TLS: &tls.ConnectionState{Version: tls.VersionTLS13}},
 			signature + "\x21\x11\x00\x1e" + source4 + ports + "\x20\x00\x0f\x01\x00\x00\x00\x01" + "\x21\x00\x07TLSv1.3"},
+		{"attack_46_certificate_that_nobody_verified", 2, bridge.DeviceInfo{Addr: v4, Local: here4, TLS: unverified("pump-7")},
+			signature + "\x21\x11\x00\x1e" + source4 + ports + "\x20\x00\x0f\x01\x00\x00\x00\x01" + "\x21\x00\x07TLSv1.3"},
 		{"v2_certificate", 2, bridge.DeviceInfo{Addr: v4, Local: here4, TLS: verified(tls.VersionTLS12, "pump-7", false)},
 			signature + "\x21\x11\x00\x27" + source4 + ports + "\x20\x00\x18\x07\x00\x00\x00\x00" + "\x21\x00\x07TLSv1.2" + "\x22\x00\x06pump-7"},
 		{"v2_certificate_of_the_session", 2, bridge.DeviceInfo{Addr: v4, Local: here4, TLS: verified(tls.VersionTLS12, "pump-7", true)},
@@ -189,6 +191,13 @@ func verified(version uint16, name string, resumed bool) *tls.ConnectionState {
 	leaf := &x509.Certificate{Subject: pkix.Name{CommonName: name}}
 	return &tls.ConnectionState{Version: version, DidResume: resumed,
 		PeerCertificates: []*x509.Certificate{leaf}, VerifiedChains: [][]*x509.Certificate{{leaf}}}
+}
+
+// unverified is the TLS of a device whose certificate was not asked for an authority.
+func unverified(name string) *tls.ConnectionState {
+	state := verified(tls.VersionTLS13, name, false)
+	state.VerifiedChains = nil
+	return state
 }
 
 // TestProxyHeaderOnEveryTransport: it goes in front of everything else, TLS and WebSocket included.

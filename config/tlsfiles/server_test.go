@@ -191,12 +191,13 @@ func TestStaples(t *testing.T) {
 		ok     bool
 	}{
 		{"missing", nil, false},
-		{"good", ca.OCSP(t, pair, later), true},
-		{"out of date", ca.OCSP(t, pair, time.Now().Add(-time.Hour)), false},
-		{"for another", ca.OCSP(t, ca.Server(t, "bridge.test"), later), false},
-		{"of another authority", other.OCSP(t, pair, later), false},
+		{"good", ca.OCSP(t, pair, later, true), true},
+		{"out of date", ca.OCSP(t, pair, time.Now().Add(-time.Hour), true), false},
+		{"for another", ca.OCSP(t, ca.Server(t, "bridge.test"), later, true), false},
+		{"of another authority", other.OCSP(t, pair, later, true), false},
+		{"revoked", ca.OCSP(t, pair, later, false), false},
 		{"garbage", []byte("garbage"), false},
-		{"good again", ca.OCSP(t, pair, later), true},
+		{"good again", ca.OCSP(t, pair, later, true), true},
 	} {
 		if c.answer != nil {
 			replace(t, f.Certificates[0].OCSP, c.answer)

@@ -33,11 +33,15 @@ func (a *Authority) CRL(t testing.TB, until time.Time, revoked ...Pair) string {
 	return file
 }
 
-// OCSP is the authority's answer about a certificate, DER: that it is good, until then.
-func (a *Authority) OCSP(t testing.TB, pair Pair, until time.Time) []byte {
+// OCSP is the authority's answer about a certificate, DER, which holds until then: that it is good, or that it is revoked.
+func (a *Authority) OCSP(t testing.TB, pair Pair, until time.Time, good bool) []byte {
 	t.Helper()
+	status := ocsp.Good
+	if !good {
+		status = ocsp.Revoked
+	}
 	der, err := ocsp.CreateResponse(a.cert, a.cert, ocsp.Response{
-		Status: ocsp.Good, SerialNumber: pair.Leaf.SerialNumber, ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: until,
+		Status: status, SerialNumber: pair.Leaf.SerialNumber, ThisUpdate: time.Now().Add(-2 * time.Hour), NextUpdate: until,
 	}, a.key)
 	if err != nil {
 		t.Fatalf("sign an OCSP answer: %v", err)
