@@ -42,6 +42,14 @@ func exchange(t testing.TB, p *upstream.Pool) error {
 	return nil
 }
 
+// always is one configuration for all dials, or none.
+func always(c *tls.Config) func() *tls.Config {
+	if c == nil {
+		return nil
+	}
+	return func() *tls.Config { return c }
+}
+
 func TestDial(t *testing.T) {
 	a, stranger := newAuthority(t), newAuthority(t)
 	server := &tls.Config{Certificates: []tls.Certificate{a.issue()}}
@@ -81,11 +89,7 @@ func TestDial(t *testing.T) {
 		{name: "wss with another name", url: serveWS(t, named, echoWS), tls: trusting, fail: "certificate"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p := newPool(t, new(lines), func(o *upstream.Options) {
-				if c.tls != nil {
-					o.TLS = func() *tls.Config { return c.tls }
-				}
-			}, c.url)
+			p := newPool(t, new(lines), func(o *upstream.Options) { o.TLS = always(c.tls) }, c.url)
 			err := exchange(t, p)
 			switch {
 			case (err != nil) != (c.fail != ""):
@@ -238,10 +242,7 @@ func TestLastWordsOverTLS(t *testing.T) {
 	s := serveOn(t, tls.NewListener(l, &tls.Config{Certificates: []tls.Certificate{a.issue()}}), func(nc net.Conn) {
 		_, _ = nc.Write([]byte{0x20, 2, 0, 5})
 	})
-	p := newPool(t, new(lines), func(o *upstream.Options) {
-		config := &tls.Config{RootCAs: a.pool}
-		o.TLS = func() *tls.Config { return config }
-	}, parse(t, "tls://"+s.Addr().String()))
+	p := newPool(t, new(lines), func(o *upstream.Options) { o.TLS = always(&tls.Config{RootCAs: a.pool}) }, parse(t, "tls://"+s.Addr().String()))
 	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
 	if err != nil {
 		t.Fatal(err)
