@@ -106,6 +106,7 @@ type Bridge struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
+	closed   bool // nothing may start any more
 	wg       sync.WaitGroup
 
 	stopWatch context.CancelFunc
@@ -147,6 +148,11 @@ func (b *Bridge) Admit() *Reason {
 func (b *Bridge) Start(dev Device) {
 	s := newSession(b, dev)
 	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		dev.Close()
+		return
+	}
 	full := len(b.sessions) >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}

@@ -54,6 +54,7 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 		s.end(ReasonProtocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
+		s.leaving.Store(true) // the broker may close before we are back from telling it
 		s.flushUp()
 		s.end(ReasonDisconnect, nil)
 		return false
@@ -127,6 +128,8 @@ func (s *session) fillDown() bool {
 	case err == nil:
 		return true
 	case s.paused(err):
+	case s.leaving.Load():
+		s.end(ReasonDisconnect, nil)
 	case errors.Is(err, io.EOF):
 		s.end(ReasonBrokerClosed, nil)
 	default:

@@ -36,6 +36,7 @@ type session struct {
 	place      Place // where the session may park; nil if it cannot
 	parked     bool  // no goroutine: see idle.go
 
+	leaving atomic.Bool // the device said DISCONNECT
 	pausing atomic.Bool // the pumps are asked to end because the session is quiet
 
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.

@@ -95,7 +95,9 @@ func (s *session) check(now time.Duration) {
 	l := &s.b.limits
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
-		s.guard(s.endStage)
+		if s.deadline.Load() == deadline { // not answered in this very moment
+			s.guard(s.endStage)
+		}
 		return
 	}
 	toDevice := s.dev.WriteProgress()

@@ -2,8 +2,10 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -13,6 +15,8 @@ type broker struct {
 	began     time.Time
 	up        atomic.Bool
 	seen      atomic.Int64  // when it answered last, as a Duration since began: a clock that is set changes nothing
+	silent    atomic.Int32  // CONNECTs in a row that it did not answer
+	hushed    atomic.Int64  // until when a connection proves nothing, as a Duration since began
 	suspected chan struct{} // of one: a probe is asked for, once
 }
 
@@ -26,6 +30,34 @@ func (b *broker) suspect() {
 	case b.suspected <- struct{}{}:
 	default:
 	}
+}
+
+// silentMost is how many devices in a row a broker may leave without CONNACK before it counts as down: one that hangs still
+// takes connections, since the kernel does that for it.
+const silentMost = 3
+
+var errSilent = errors.New("it takes connections and does not answer CONNECT")
+
+// unanswered notes that a CONNECT was not answered.
+func (p *Pool) unanswered(b *broker) {
+	if b.silent.Add(1) < silentMost {
+		b.suspect()
+		return
+	}
+	b.hushed.Store(int64(time.Since(b.began) + p.opts.HealthInterval))
+	p.learn(b, fmt.Errorf("dial %s: %w", b.target.name, errSilent))
+}
+
+// answered notes that a CONNECT was answered.
+func (p *Pool) answered(b *broker) {
+	b.silent.Store(0)
+	b.hushed.Store(0)
+	p.learn(b, nil)
+}
+
+// ours reports whether a dial failed for want of something on this side: it says nothing about the broker.
+func ours(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 const (
@@ -80,7 +112,10 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 	} else {
 		err = fmt.Errorf("dial %s: %w", b.target.name, err)
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil || ours(err):
+	case err == nil && time.Since(b.began) < time.Duration(b.hushed.Load()):
+	default:
 		p.learn(b, err)
 	}
 	return err

@@ -102,22 +102,25 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 				b.suspect() // the session may have given up, or the broker is silent: a probe tells
 				return bridge.Broker{}, errors.Join(errs...)
 			}
-			p.learn(b, err)
+			if !ours(err) {
+				p.learn(b, err)
+			}
 		}
 	}
 	return bridge.Broker{}, errors.Join(errs...)
 }
 
-// Outcome learns from a session: a broker that answered is well, one that did not is probed at once.
+// Outcome learns from a session: a broker that answered CONNECT is well, one that did not is probed at once, and is down for
+// a health interval when it did not answer several in a row.
 func (p *Pool) Outcome(name string, answered bool) {
 	for _, b := range p.brokers {
 		if b.target.name != name {
 			continue
 		}
 		if answered {
-			p.learn(b, nil)
+			p.answered(b)
 		} else {
-			b.suspect()
+			p.unanswered(b)
 		}
 		return
 	}

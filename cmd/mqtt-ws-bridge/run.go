@@ -28,6 +28,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return exitFailure
 	}
 	defer p.close()
+	p.checkDescriptors()
 	p.checkBrokers(ctx, signals)
 	failed := p.start()
 	p.greet(out)
@@ -63,6 +64,23 @@ func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
 		case signals <- s: // for the one who drains
 		default: // who will find others there
 		}
+	}
+}
+
+// ownDescriptors is how many descriptors the process needs beside those of devices.
+const ownDescriptors = 64
+
+// checkDescriptors warns if the sessions that are allowed need more file descriptors than there may be.
+func (p *process) checkDescriptors() {
+	l := &p.cfg.Limits
+	sockets := 2 // of a session
+	if p.embedded != nil {
+		sockets = 1
+	}
+	needed := uint64(sockets*l.Sessions + l.Handshakes + ownDescriptors)
+	if most, known := descriptors(); known && most < needed {
+		p.log.Warn("too few file descriptors for limits.sessions; raise the limit (ulimit -n, LimitNOFILE) or lower the key",
+			"sessions", l.Sessions, "needed", needed, "allowed", most)
 	}
 }
 
