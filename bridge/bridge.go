@@ -87,6 +87,11 @@ type Options struct {
 	Log      *slog.Logger
 	// Place finds a place for a session to wait in when it is quiet. Nil, or an error: it waits in its goroutines.
 	Place func(w Waker, conns ...net.Conn) (Place, error)
+	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
+	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
+	CloseDenied bool
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired.
+	ExpiryWithoutWill bool
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -97,6 +102,7 @@ type Bridge struct {
 	log      *slog.Logger
 	place    func(Waker, ...net.Conn) (Place, error)
 	start    time.Time
+	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
 
 	draining atomic.Bool
@@ -118,6 +124,7 @@ func New(opts Options) *Bridge {
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
+		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
 	}
@@ -145,8 +152,11 @@ func (b *Bridge) Admit() *Reason {
 
 // Start begins a session for dev, which it owns from now on, and returns at once. A device that cannot be taken any more is
 // told so and closed.
-func (b *Bridge) Start(dev Device) {
-	s := newSession(b, dev)
+func (b *Bridge) Start(dev Device) { b.StartWith(dev, Pass{}) }
+
+// StartWith is Start for a device that was let in with a pass.
+func (b *Bridge) StartWith(dev Device, pass Pass) {
+	s := newSession(b, dev, pass)
 	b.mu.Lock()
 	if b.closed {
 		b.mu.Unlock()

@@ -15,6 +15,8 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 		return s.inspectAnswer(p)
 	}
 	switch kind {
+	case mqttio.TypeSuback:
+		return s.policed == nil || s.mergeSuback(p)
 	case mqttio.TypeConnack:
 		if p.Whole() {
 			s.down.stream.DropLast()

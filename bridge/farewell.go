@@ -10,6 +10,7 @@ import (
 // closeBrokerWrite ends the direction to the broker. It reads everything the device sent, then the end: a device that sent
 // no DISCONNECT has its will published.
 func (s *session) closeBrokerWrite() {
+	s.leaveForDevice()
 	type halfCloser interface{ CloseWrite() error }
 	if h, ok := s.broker.Conn.(halfCloser); ok && h.CloseWrite() == nil {
 		return

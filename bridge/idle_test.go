@@ -33,10 +33,10 @@ func (p *placeFake) Leave() { p.left.Add(1) }
 // quietScene is a session that can be parked, online.
 func quietScene(t *testing.T, keepAlive uint16, fails error) (*rig, *placeFake, *device, *broker) {
 	place := &placeFake{fails: fails}
-	r := newRigWith(t, plenty(), func(w bridge.Waker, _ ...net.Conn) (bridge.Place, error) {
+	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(w bridge.Waker, _ ...net.Conn) (bridge.Place, error) {
 		place.waker = w
 		return place, nil
-	})
+	}})
 	d := r.open()
 	hello := connect(mqttio.V5, "quiet", keepAlive)
 	d.send(hello)

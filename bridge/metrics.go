@@ -14,6 +14,7 @@ type Metrics struct {
 	ends     *prometheus.CounterVec
 	dials    *prometheus.HistogramVec
 	connects prometheus.Histogram
+	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter
@@ -44,10 +45,15 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			m.bytes[d][t] = bytes.WithLabelValues(d.String(), t.String())
 		}
 	}
+	denied := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "denied_total",
+		Help: "What devices may not do and tried: PUBLISH packets, and topic filters in SUBSCRIBE."}, []string{"type"})
+	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
+		m.denied[t] = denied.WithLabelValues(t.String())
+	}
 	for _, outcome := range []string{dialOK, dialFailed} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes)
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied)
 	return m
 }
 
@@ -92,9 +98,11 @@ func (t *tally) add(p *mqttio.Packet) {
 	t.size += len(p.Bytes)
 }
 
-// drop takes back the last packet that was added.
+// drop takes back the packet, or part of one, that was added last.
 func (t *tally) drop(p *mqttio.Packet) {
-	t.n--
+	if p.First {
+		t.n--
+	}
 	t.size -= len(p.Bytes)
 }
 

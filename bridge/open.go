@@ -42,6 +42,9 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			return c, false
 		}
 		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize}
+		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
+			return c, false
+		}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
 		s.up.stream.Limit = s.b.limits.PacketSize
 		s.up.tally.add(&p)
@@ -121,6 +124,13 @@ func (s *session) dialing(cancel context.CancelFunc) {
 // passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
 func (s *session) passConnect() bool {
 	s.enter(stageConnack, s.b.limits.ConnackTimeout)
+	if s.policed != nil && s.policed.connect != nil {
+		ok := s.writeBroker(s.policed.connect)
+		s.policed.connect = nil // it holds a password
+		s.up.tally.flush()
+		s.up.stream.Done()
+		return ok
+	}
 	return s.flushUp()
 }
 

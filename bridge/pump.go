@@ -31,7 +31,7 @@ func (s *session) pumpUp() {
 		switch {
 		case err == nil:
 			s.up.tally.add(&p)
-			if p.First && !s.inspectUp(&p) {
+			if p.First && !s.inspectUp(&p) || s.policed != nil && !s.judgeUp(&p) {
 				return
 			}
 		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
@@ -75,17 +75,24 @@ func (s *session) dropLast(p *mqttio.Packet) {
 func (s *session) flushUp() bool {
 	run, ends := s.up.stream.Run()
 	if len(ends) > 0 {
-		s.brokerBusy.Add(1)
-		_, err := s.broker.Write(run[mqttio.Headroom:])
-		s.brokerBusy.Add(1)
-		if err != nil {
-			s.end(ReasonBrokerLost, err)
+		if !s.writeBroker(run[mqttio.Headroom:]) {
 			return false
 		}
 		s.up.tally.flush()
 	}
 	s.up.stream.Done()
 	return true
+}
+
+// writeBroker writes packets to the broker.
+func (s *session) writeBroker(packets []byte) bool {
+	s.brokerBusy.Add(1)
+	_, err := s.broker.Write(packets)
+	s.brokerBusy.Add(1)
+	if err != nil {
+		s.end(ReasonBrokerLost, err)
+	}
+	return err == nil
 }
 
 // pumpDown moves packets from the broker to the device. When the session ends it goes on reading, and forgets what it
@@ -160,12 +167,15 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 		return net.ErrClosed
 	}
 	s.devPart = part
-	err := s.dev.WriteFrames(buf, ends)
-	if s.accepted && err == nil {
+	if err := s.dev.WriteFrames(buf, ends); err != nil {
+		return err
+	}
+	if s.accepted {
 		s.accepted = false
 		s.enter(stageOnline, 0)
+		s.devOpen = true
 	}
-	return err
+	return s.writeHeld()
 }
 
 // discard reads what the broker still has to say until it closes or its time is up.

@@ -40,16 +40,20 @@ const (
 const (
 	connack3Version     = 0x01
 	connack3Unavailable = 0x03
+	connack3Forbidden   = 0x05
 
 	codeUnspecified  = 0x80
 	codeMalformed    = 0x81
 	codeProtocol     = 0x82
 	codeVersion      = 0x84
+	codeForbidden    = 0x87
 	codeUnavailable  = 0x88
 	codeBusy         = 0x89
 	codeShuttingDown = 0x8B
 	codeKeepAlive    = 0x8D
 	codePacketLarge  = 0x95
+	codeQuota        = 0x97
+	codeConnectTime  = 0xA0
 )
 
 // Refusals before the upgrade that the handshake itself causes. Their labels are those of package wsio's causes.
@@ -92,8 +96,22 @@ var (
 		Text: "the broker does not answer"}
 )
 
+// Refusals of who a device is, before the upgrade. None tells the device what was wrong.
+var (
+	ReasonUnauthorized = &Reason{Label: "unauthorized", Status: http.StatusUnauthorized,
+		Text: "no valid proof of identity"}
+	ReasonForbidden = &Reason{Label: "forbidden", Status: http.StatusForbidden,
+		Text: "this device may not connect"}
+	ReasonAuthThrottled = &Reason{Label: "auth-throttled", Status: http.StatusTooManyRequests, RetryAfter: time.Minute,
+		Level: slog.LevelWarn, Text: "too many failed attempts from this address"}
+	ReasonAuthUnavailable = &Reason{Label: "auth-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Level: slog.LevelWarn, Text: "it cannot be found out now whether this device may connect"}
+)
+
 // Refusals between the upgrade and CONNACK.
 var (
+	ReasonNotAuthorized = &Reason{Label: "not-authorized", Connack3: connack3Forbidden, Connack5: codeForbidden, Close: closePolicy,
+		Text: "CONNECT is not what this device may send"}
 	ReasonConnectTimeout = &Reason{Label: "connect-timeout", Close: closePolicy,
 		Text: "no complete CONNECT in time (limits.connect-timeout)"}
 	ReasonNotConnect = &Reason{Label: "not-connect", Close: closeProtocol,
@@ -131,6 +149,12 @@ var (
 		Text: "packet against the protocol"}
 	ReasonPacketTooLarge = &Reason{Label: "packet-too-large", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
 		Text: "packet larger than allowed (limits.packet-size)"}
+	ReasonPublishDenied = &Reason{Label: "publish-denied", Disconnect: codeForbidden, Close: closePolicy, Level: slog.LevelWarn,
+		Connack3: connack3Forbidden, Connack5: codeForbidden,
+		Text: "the device published what it may not"}
+	ReasonExpired = &Reason{Label: "identity-expired", Disconnect: codeConnectTime, Close: closePolicy,
+		Connack3: connack3Forbidden, Connack5: codeForbidden,
+		Text: "the device's proof of identity has expired"}
 	ReasonTextFrame = &Reason{Label: "text-frame", Disconnect: codeProtocol, Close: closeUnsupported, Level: slog.LevelWarn,
 		Text: "MQTT travels in binary frames [MQTT-6.0.0-1]"}
 	ReasonFrameProtocol = &Reason{Label: "frame-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
@@ -172,10 +196,12 @@ func Reasons() []*Reason {
 		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
 		ReasonDraining, ReasonFull, ReasonDialsFull, ReasonBrokerDown,
-		ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
+		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
+		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
-		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired,
+		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,
 	}

@@ -35,6 +35,10 @@ var handshakeCases = []struct {
 	{reason: "dials-full", status: 503, retryAfter: "5", level: "WARN",
 		limits: func(l *bridge.Limits) { l.Dials = 1 }, before: (*rig).occupyDials},
 	{reason: "broker-down", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.up.ready.Store(false) }},
+	{reason: "unauthorized", status: 401, before: func(r *rig) { r.refuses = "unauthorized" }},
+	{reason: "forbidden", status: 403, before: func(r *rig) { r.refuses = "forbidden" }},
+	{reason: "auth-throttled", status: 429, retryAfter: "60", level: "WARN", before: func(r *rig) { r.refuses = "auth-throttled" }},
+	{reason: "auth-unavailable", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "auth-unavailable" }},
 }
 
 // occupyDials opens a device whose dial takes until the end of the test.

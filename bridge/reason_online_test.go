@@ -52,6 +52,13 @@ var deviceCases = []endCase{
 		want: ended{reason: "packet-protocol", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x82},
 	{limits: func(l *bridge.Limits) { l.PacketSize = 200 }, act: says("C000 30 C901"), // attack 5
 		want: ended{reason: "packet-too-large", code: 1009, level: "WARN", saw: hx("C000")}, leave: 0x95},
+	{closes: true, pass: passWith(&policyFake{}), act: after(func(s *scene) { s.dev.send(hx("C000"), publish(s.v, "no", ""), hx("C000")) }),
+		want: ended{reason: "publish-denied", code: 1008, level: "WARN", saw: hx("C000")}, leave: 0x87},
+	{name: "before CONNACK", closes: true, pass: passWith(&policyFake{}), act: func(s *scene) { s.dialled(); s.dev.send(publish(s.v, "no", "")) },
+		want: ended{reason: "publish-denied", code: 1008, level: "WARN", metric: "refusals_total"}, connack: [2]byte{5, 0x87}},
+	{pass: expiring, act: after(func(*scene) {}), want: ended{reason: "identity-expired", code: 1008}, leave: 0xA0},
+	{name: "before CONNACK", limits: func(l *bridge.Limits) { l.ConnackTimeout = time.Hour }, pass: expiring, act: (*scene).dialled,
+		want: ended{reason: "identity-expired", code: 1008, metric: "refusals_total"}, connack: [2]byte{5, 0x87}},
 	{act: frames(frame(0x81, hx("C000"))), want: ended{reason: "text-frame", code: 1003, level: "WARN"}, leave: 0x82},
 	{act: frames(hx("82 02 C000")), want: ended{reason: "frame-protocol", code: 1002, level: "WARN"}, leave: 0x82},
 	{name: "behind a good one", act: frames(append(frame(0x82, hx("C000")), hx("F2 80 00000000")...)),

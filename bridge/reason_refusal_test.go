@@ -15,8 +15,10 @@ import (
 type endCase struct {
 	name    string // if the reason has several
 	limits  func(*bridge.Limits)
-	act     func(s *scene) // brings the end about
-	only    mqttio.Version // 0: all
+	closes  bool               // a forbidden PUBLISH ends the session
+	pass    func() bridge.Pass // nil: the broker decides alone
+	act     func(s *scene)     // brings the end about
+	only    mqttio.Version     // 0: all
 	want    ended
 	connack [2]byte // that the device hears, in 3.x and 5
 	leave   byte    // DISCONNECT that it hears in 5
@@ -34,7 +36,14 @@ func run(t *testing.T, metric string, cases []endCase) {
 				if c.only != 0 && c.only != v {
 					return
 				}
-				s := &scene{rig: newRig(t, c.limits), v: v}
+				limits := plenty()
+				if c.limits != nil {
+					c.limits(&limits)
+				}
+				s := &scene{rig: newRigWith(t, bridge.Options{Limits: limits, CloseDenied: c.closes}), v: v}
+				if c.pass != nil {
+					s.pass = c.pass()
+				}
 				c.act(s)
 				want := c.want
 				why := bridge.ReasonByLabel(want.reason).String()
@@ -76,6 +85,8 @@ var refusalCases = []endCase{
 		want: ended{reason: "broker-down", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},
 	{name: "dial takes too long", act: func(s *scene) { s.hangDial(); s.upgrade(); s.dev.send(s.connect()) },
 		want: ended{reason: "broker-down", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},
+	{pass: passWith(&policyFake{refuse: true}), act: func(s *scene) { s.upgrade(); s.dev.send(s.connect()) },
+		want: ended{reason: "not-authorized", code: 1008}, connack: [2]byte{5, 0x87}},
 	{act: (*scene).upgrade, want: ended{reason: "connect-timeout", code: 1008}},
 	{act: func(s *scene) { s.upgrade(); s.dev.send(hx("C000")) }, want: ended{reason: "not-connect", code: 1002}},
 	{act: func(s *scene) { s.upgrade(); s.dev.send(connect(s.v, "a\x00b", 60)) },

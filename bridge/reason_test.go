@@ -27,6 +27,11 @@ draining            503  5 03 88 00 1012 INFO
 sessions-full       503 30 03 89 00 1013 WARN
 dials-full          503  5 03 89 00 1013 WARN
 broker-down         503  5 03 88 00 1013 WARN
+unauthorized        401  0 00 00 00    0 INFO
+forbidden           403  0 00 00 00    0 INFO
+auth-throttled      429 60 00 00 00    0 WARN
+auth-unavailable    503  5 00 00 00    0 WARN
+not-authorized        0  0 05 87 00 1008 INFO
 connect-timeout       0  0 00 00 00 1008 INFO
 not-connect           0  0 00 00 00 1002 INFO
 connect-malformed     0  0 00 81 00 1002 INFO
@@ -43,6 +48,8 @@ write-timeout         0  0 00 00 00    0 WARN
 packet-malformed      0  0 00 00 81 1002 WARN
 packet-protocol       0  0 00 00 82 1002 WARN
 packet-too-large      0  0 00 00 95 1009 WARN
+publish-denied        0  0 05 87 87 1008 WARN
+identity-expired      0  0 05 87 A0 1008 INFO
 text-frame            0  0 00 00 82 1003 WARN
 frame-protocol        0  0 00 00 82 1002 WARN
 frame-too-long        0  0 00 00 95 1009 WARN

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"log/slog"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -30,6 +29,8 @@ type rig struct {
 	log      *logLines
 	reg      *prometheus.Registry
 	listener *memnet.Listener
+	pass     bridge.Pass // of the devices that knock from then on
+	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
 	lax      atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
 }
 
@@ -51,14 +52,15 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 	if change != nil {
 		change(&limits)
 	}
-	return newRigWith(t, limits, nil)
+	return newRigWith(t, bridge.Options{Limits: limits})
 }
 
-// newRigWith starts a bridge whose quiet sessions park where place says. It ends with the test.
-func newRigWith(t testing.TB, limits bridge.Limits, place func(bridge.Waker, ...net.Conn) (bridge.Place, error)) *rig {
+// newRigWith starts a bridge with these options and the rig's own. It ends with the test.
+func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	r.bridge = bridge.New(bridge.Options{Upstream: r.up, Limits: limits, Metrics: bridge.NewMetrics(r.reg), Log: log, Place: place})
+	opts.Upstream, opts.Metrics, opts.Log = r.up, bridge.NewMetrics(r.reg), log
+	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
 		Origins: []string{"https://good.example"},
@@ -69,7 +71,7 @@ func newRigWith(t testing.TB, limits bridge.Limits, place func(bridge.Waker, ...
 		Refused: func(q *http.Request, cause string) {
 			r.bridge.Refused(bridge.ReasonByLabel(cause), q.RemoteAddr, q.UserAgent())
 		},
-		Accepted: func(c *wsio.Conn, _ *http.Request) { r.bridge.Start(c) },
+		Accepted: func(c *wsio.Conn, _ *http.Request) { r.bridge.StartWith(c, r.pass) },
 	})
 	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: 10 * time.Second, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
@@ -86,7 +88,7 @@ func (r *rig) admit(*http.Request) string {
 	if why := r.bridge.Admit(); why != nil && !r.lax.Load() {
 		return why.Label
 	}
-	return ""
+	return r.refuses
 }
 
 // settled waits, within a bubble, until the last session has ended and its log line is written.
@@ -122,7 +124,7 @@ func (r *rig) counted() map[string]float64 {
 	return out
 }
 
-// packets returns packets_total or bytes_total for a direction and type.
+// packets returns packets_total or bytes_total for a direction and type, or a metric of one label for its value.
 func (r *rig) packets(metric, direction, kind string) float64 {
 	r.t.Helper()
 	families, err := r.reg.Gather()
@@ -134,7 +136,7 @@ func (r *rig) packets(metric, direction, kind string) float64 {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			if m.GetLabel()[0].GetValue() == direction && m.GetLabel()[1].GetValue() == kind {
+			if l := m.GetLabel(); l[0].GetValue() == direction && (len(l) == 1 || l[1].GetValue() == kind) {
 				return m.GetCounter().GetValue()
 			}
 		}

@@ -19,6 +19,9 @@ type session struct {
 	id    uint64
 	dev   Device
 	began time.Duration
+	// expires is when the device's proof of identity ends, as b.now(); 0: never.
+	expires time.Duration
+	policed *policed // nil if the broker decides alone
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
 	connect  connectInfo
@@ -43,6 +46,8 @@ type session struct {
 	devMu   sync.Mutex
 	devPart bool // the device has a part of a long packet
 	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
+	devOpen bool // the device has CONNACK
+	held    held // packets of the bridge's own that wait for one of these
 
 	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 
@@ -80,12 +85,19 @@ type cause struct {
 	err    error // what was seen, if there is more to say than the reason
 }
 
-func newSession(b *Bridge, dev Device) *session {
+func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now()}
 	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
+	if !pass.Expires.IsZero() {
+		s.expires = max(s.began+time.Until(pass.Expires), 1)
+	}
+	if pass.Policy != nil {
+		s.policed = &policed{policy: pass.Policy, noRetain: pass.NoRetain}
+		s.up.stream.MinPart = mqttio.MaxWhole // so that the properties of a long PUBLISH are there to be looked at
+	}
 	s.enter(stageConnect, b.limits.ConnectTimeout)
 	return s
 }

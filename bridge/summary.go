@@ -70,10 +70,18 @@ func (s *session) report() {
 
 // Refused counts and logs a refusal before the upgrade. device is an address, userAgent what the device says it is.
 func (b *Bridge) Refused(r *Reason, device, userAgent string) {
+	b.RefusedFor(r, device, userAgent, nil)
+}
+
+// RefusedFor is Refused with an error for the log, which must hold no secret; nil: there is no more to say than the reason.
+func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error) {
 	b.metrics.refused(r)
 	attrs := []slog.Attr{slog.String(keyReason, r.Label), slog.String(keyDevice, device)}
 	if userAgent != "" {
 		attrs = append(attrs, slog.String(keyUserAgent, forLog([]byte(userAgent))))
+	}
+	if err != nil {
+		attrs = append(attrs, slog.String(keyError, err.Error()))
 	}
 	b.log.LogAttrs(context.Background(), r.Level, messageRefused, attrs...)
 }

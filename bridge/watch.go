@@ -100,6 +100,10 @@ func (s *session) check(now time.Duration) {
 		}
 		return
 	}
+	if s.expires > 0 && now > s.expires {
+		s.end(ReasonExpired, nil)
+		return
+	}
 	toDevice := s.dev.WriteProgress()
 	if still := w.toDevice.still(toDevice, now); toDevice&1 == 1 && still > l.WriteTimeout {
 		s.end(ReasonWriteTimeout, nil)

@@ -34,6 +34,7 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 	c.brokers()
 	c.headers()
 	c.certificates()
+	c.access()
 	return c.problems
 }
 

@@ -15,6 +15,7 @@ type Config struct {
 	TLS         TLS         `koanf:"tls" doc:"TLS towards devices, for listen addresses that start with wss://."`
 	Upstream    Upstream    `koanf:"upstream" doc:"The brokers behind the bridge and how to reach them."`
 	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
+	Access      Access      `koanf:"access" doc:"Who may connect and what devices may do."`
 	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
 	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
 	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`

@@ -22,6 +22,10 @@ func Default() *Config {
 			HealthInterval: 5 * time.Second,
 		},
 		Embedded: Embedded{Listen: "127.0.0.1:1883"},
+		Access: Access{
+			Sources: []AccessSource{}, Connect: AccessConnect{UserProperties: map[string]string{}}, Rules: []AccessRule{},
+			Retain: true, DeniedPublish: "answer", ExpiryWill: true,
+		},
 		Limits: Limits{
 			Sessions:         10000,
 			Dials:            256,

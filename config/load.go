@@ -115,7 +115,7 @@ func normalise(cfg *Config) {
 		}
 	}
 	leaves(schema, reflect.ValueOf(cfg).Elem(), func(f *field, v reflect.Value) {
-		if f.kind == List && v.IsNil() {
+		if (f.kind == List || f.kind == Records && f.typ.Kind() == reflect.Slice) && v.IsNil() {
 			v.Set(reflect.MakeSlice(f.typ, 0, 0))
 		}
 		if f.kind == Map && v.IsNil() {

@@ -35,6 +35,9 @@ var bare = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_-]*$`)
 func render(v reflect.Value) string {
 	switch x := v.Interface().(type) {
 	case Secret:
+		if x == "" {
+			return `""` // there is none to mask
+		}
 		return strconv.Quote(masked)
 	case time.Duration:
 		return shortDuration(x)

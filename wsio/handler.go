@@ -45,6 +45,7 @@ type Options struct {
 type Answer struct {
 	Status     int           // 4xx or 5xx; anything else is sent as 500
 	RetryAfter time.Duration // rounded up to seconds; 0: no Retry-After
+	Challenge  string        // WWW-Authenticate, which a 401 needs (RFC 9110 section 15.5.2); empty: none
 	Text       string        // one line for people; cut to 512 bytes
 }
 
@@ -195,6 +196,9 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	}
 	if answer.Status == http.StatusUpgradeRequired {
 		header.Set("Upgrade", "websocket") // RFC 9110 section 15.5.22; net/http adds Connection: close
+	}
+	if answer.Challenge != "" {
+		header.Set("WWW-Authenticate", answer.Challenge)
 	}
 	if answer.RetryAfter > 0 {
 		seconds := (answer.RetryAfter + time.Second - 1) / time.Second

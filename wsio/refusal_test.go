@@ -181,3 +181,23 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 		t.Errorf("status %d", w.Code)
 	}
 }
+
+func TestChallenge(t *testing.T) {
+	for challenge, want := range map[string][]string{"": nil, `Basic realm="mqtt"`: {`Basic realm="mqtt"`}} {
+		h := wsio.NewHandler(wsio.Options{
+			Admit:   func(*http.Request) string { return "no" },
+			Answer:  func(string) wsio.Answer { return wsio.Answer{Status: 401, Challenge: challenge, Text: "no"} },
+			Refused: func(*http.Request, string) {},
+		})
+		r := httptest.NewRequest(http.MethodGet, "/mqtt", nil)
+		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+			"Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA==", "Sec-WebSocket-Protocol": "mqtt"} {
+			r.Header.Set(name, value)
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := w.Header().Values("WWW-Authenticate"); w.Code != 401 || fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("%d, WWW-Authenticate %q, want %q", w.Code, got, want)
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
@@ -71,9 +72,16 @@ func (c *cli) checkCommand() *cobra.Command {
 		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any.",
 		Args:  noArguments,
 		Run: func(*cobra.Command, []string) {
-			if cfg, _ := c.load(); cfg != nil {
-				fmt.Fprintln(c.stdout, "ok")
+			cfg, _ := c.load()
+			if cfg == nil {
+				return
 			}
+			if _, err := newDoor(cfg, slog.New(slog.DiscardHandler)); err != nil {
+				fmt.Fprintln(c.stderr, err)
+				c.status = exitUsage
+				return
+			}
+			fmt.Fprintln(c.stdout, "ok")
 		},
 	}
 }

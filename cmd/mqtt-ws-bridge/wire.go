@@ -43,6 +43,7 @@ type process struct {
 	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
 
 	bridge   *bridge.Bridge
+	door     *door              // nil if access says nothing
 	lot      *park.Lot          // nil where the system has none
 	pool     *upstream.Pool     // nil with the embedded broker
 	embedded *upstream.Embedded // nil with brokers of the user's
@@ -62,13 +63,23 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
+	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
 		}
 	}
 	return p, nil
+}
+
+func (p *process) wireAccess() (err error) {
+	if p.door, err = newDoor(p.cfg, p.log); err != nil || p.door == nil {
+		return err
+	}
+	for _, remote := range p.door.remotes {
+		p.wg.Go(func() { remote.Run(p.ctx) })
+	}
+	return nil
 }
 
 func (p *process) wireUpstream() error {
@@ -135,6 +146,7 @@ func (p *process) wireBridge() error {
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
 		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
 			ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
@@ -149,18 +161,19 @@ func (p *process) wireBridge() error {
 	if err != nil {
 		return err
 	}
-	handler := wsio.NewHandler(wsio.Options{
+	var handler http.Handler = wsio.NewHandler(wsio.Options{
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
 		MaxFrame: int(p.cfg.Downlink.FrameSize),
 		Admit:    p.admit,
-		Answer:   answer,
-		Refused: func(r *http.Request, cause string) {
-			p.bridge.Refused(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent())
-		},
-		Accepted: func(c *wsio.Conn, _ *http.Request) { p.bridge.Start(c) },
+		Answer:   p.answer,
+		Refused:  p.refused,
+		Accepted: p.accepted,
 	})
+	if p.door != nil {
+		handler = withVisit(handler)
+	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
 		HandshakeTimeout: l.HandshakeTimeout, HeaderSize: int(l.HeaderSize),
 	}, p.log)
@@ -186,17 +199,40 @@ func packetSize(size config.Size) int {
 	return int(size)
 }
 
-func (p *process) admit(*http.Request) string {
-	if r := p.bridge.Admit(); r != nil {
-		return r.Label
+func (p *process) admit(r *http.Request) string {
+	if why := p.bridge.Admit(); why != nil {
+		return why.Label
+	}
+	if p.door != nil {
+		return p.door.admit(r)
 	}
 	return ""
 }
 
+func (p *process) refused(r *http.Request, cause string) {
+	var err error
+	if v := visitOf(r); v != nil {
+		err = v.err
+	}
+	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err)
+}
+
+func (p *process) accepted(c *wsio.Conn, r *http.Request) {
+	if p.door == nil {
+		p.bridge.Start(c)
+		return
+	}
+	p.bridge.StartWith(c, p.door.pass(r))
+}
+
 // answer tells a refused device what the table of reasons says.
-func answer(cause string) wsio.Answer {
+func (p *process) answer(cause string) wsio.Answer {
 	r := bridge.ReasonByLabel(cause)
-	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+	a := wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+	if r == bridge.ReasonUnauthorized && p.door != nil {
+		a.Challenge = p.door.challenge
+	}
+	return a
 }
 
 // addressHeaders are the words of addresses.header.

@@ -1,0 +1,187 @@
+package bridge
+
+import (
+	"errors"
+	"sync"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// policed is what a session with a policy remembers. A device makes it remember no more than the limits below.
+type policed struct {
+	// Set once.
+	policy   Policy
+	noRetain bool
+
+	// Owned by the goroutine that opens the session, then by the pump up.
+	connect  []byte              // in place of the device's, until it is sent; nil: the device's own
+	lost     map[uint16]struct{} // topic aliases that the broker did not hear of, because the PUBLISH was dropped
+	unsaid   map[uint16]struct{} // QoS 2 messages that were dropped and await PUBREL, in 3.x
+	dropping bool                // the rest of a long PUBLISH is to be dropped
+
+	mu      sync.Mutex
+	partial map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
+}
+
+const (
+	maxLost    = 1024
+	maxUnsaid  = 1024
+	maxPartial = 32
+)
+
+var (
+	errRetainedWill   = errors.New("retained will")
+	errIDInUse        = errors.New("packet identifier is in use [MQTT-2.2.1-3]")
+	errLongProperties = errors.New("PUBLISH whose properties are too long to be looked at")
+	errTooManyLost    = errors.New("too many forbidden messages with topic aliases or QoS 2")
+)
+
+// judgeConnect asks the policy about CONNECT. It reports whether the session goes on; c is then what the broker gets.
+func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
+	if s.policed.noRetain && c.Will && c.WillRetain {
+		s.end(ReasonNotAuthorized, errRetainedWill)
+		return false
+	}
+	edited, err := s.policed.policy.Connect(pkt, c)
+	if err != nil {
+		s.end(ReasonNotAuthorized, err)
+		return false
+	}
+	if edited == nil {
+		return true
+	}
+	if *c, err = mqttio.ParseConnect(edited); err != nil {
+		s.end(ReasonInternal, err)
+		return false
+	}
+	s.policed.connect, s.connect.clientID = edited, forLog(c.ClientID)
+	return true
+}
+
+// judgeUp asks the policy about a packet, or a part of one, from the device. It reports whether the pump goes on.
+func (s *session) judgeUp(p *mqttio.Packet) bool {
+	if s.policed.dropping {
+		s.policed.dropping = !p.Last
+		return s.dropUp(p)
+	}
+	if !p.First {
+		return true
+	}
+	switch p.Header.Type() {
+	case mqttio.TypePublish:
+		return s.judgePublish(p)
+	case mqttio.TypeSubscribe:
+		return s.judgeSubscribe(p)
+	case mqttio.TypePubrel:
+		return s.judgePubrel(p)
+	}
+	return true
+}
+
+// dropUp takes the packet just found, or part of one, out of what goes to the broker.
+func (s *session) dropUp(p *mqttio.Packet) bool {
+	s.up.tally.drop(p)
+	run, ends := s.up.stream.RunBefore()
+	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
+		return false
+	}
+	s.up.tally.flush()
+	s.up.stream.Done()
+	return true
+}
+
+func (s *session) judgePublish(p *mqttio.Packet) bool {
+	v, pol := s.connect.version, s.policed
+	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)
+	if err != nil { // a whole one was checked: this is a long one with endless properties
+		s.end(ReasonPacketTooLarge, errLongProperties)
+		return false
+	}
+	alias := uint16(0)
+	if v == mqttio.V5 {
+		alias = q.TopicAlias()
+	}
+	allowed := !pol.noRetain || !q.Retain
+	switch {
+	case !allowed:
+	case len(q.Topic) > 0:
+		allowed = pol.policy.MayPublish(q.Topic)
+	default: // the topic was judged when the broker heard of the alias
+		_, unknown := pol.lost[alias]
+		allowed = alias > 0 && !unknown
+	}
+	if alias > 0 && len(q.Topic) > 0 {
+		if allowed {
+			delete(pol.lost, alias)
+		} else if !remember(&pol.lost, alias, maxLost) {
+			s.end(ReasonPublishDenied, errTooManyLost)
+			return false
+		}
+	}
+	if allowed {
+		return true
+	}
+	return s.refusePublish(p, &q)
+}
+
+// remember adds to a set that is made when it is needed. It reports whether there was room.
+func remember(set *map[uint16]struct{}, id uint16, most int) bool {
+	if *set == nil {
+		*set = make(map[uint16]struct{})
+	}
+	if _, ok := (*set)[id]; !ok && len(*set) == most {
+		return false
+	}
+	(*set)[id] = struct{}{}
+	return true
+}
+
+// refusePublish drops a PUBLISH and answers it as the version allows.
+func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
+	s.b.metrics.denied[mqttio.TypePublish].Inc()
+	v, id, qos := s.connect.version, q.PacketID, q.QoS // q lies in the buffer, which dropUp frees
+	s.policed.dropping = !p.Last
+	if !s.dropUp(p) {
+		return false
+	}
+	if s.b.denial.closes {
+		s.end(ReasonPublishDenied, nil)
+		return false
+	}
+	switch qos {
+	case 1:
+		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden))
+	case 2:
+		if v != mqttio.V5 && !remember(&s.policed.unsaid, id, maxUnsaid) {
+			s.end(ReasonPublishDenied, errTooManyLost)
+			return false
+		}
+		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden))
+	}
+	return true
+}
+
+// judgePubrel ends the QoS 2 exchange of a message that was dropped; the broker knows nothing of it.
+func (s *session) judgePubrel(p *mqttio.Packet) bool {
+	if len(s.policed.unsaid) == 0 {
+		return true
+	}
+	a, err := mqttio.ParseAck(p.Header, p.Bytes, s.connect.version)
+	if err != nil {
+		return true // it was checked
+	}
+	if _, ok := s.policed.unsaid[a.PacketID]; !ok {
+		return true
+	}
+	delete(s.policed.unsaid, a.PacketID)
+	return s.dropUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
+}
+
+// leaveForDevice says DISCONNECT to the broker for a device whose identity has expired, if the operator wants no will then.
+// Called when the pump up has ended.
+func (s *session) leaveForDevice() {
+	c := s.cause.Load()
+	if s.b.denial.expireQuietly && c != nil && c.reason == ReasonExpired && s.broker.Conn != nil && !s.up.stream.MidPacket() {
+		s.writeBroker([]byte{byte(mqttio.TypeDisconnect) << 4, 0})
+	}
+}

@@ -1,0 +1,133 @@
+package bridge
+
+import (
+	"mqtt-ws-bridge/mqttio"
+)
+
+// judgeSubscribe asks the policy about every topic filter. Those that it forbids are answered by the bridge, each with its own
+// code, and the rest goes on; where there is none, the whole answer is the bridge's.
+func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
+	v := s.connect.version
+	sub, err := mqttio.ParseSubscribe(p.Header, p.Bytes, v)
+	if err != nil {
+		return true // it was checked
+	}
+	if s.policed.awaited(sub.PacketID) {
+		s.dropUp(p)
+		s.end(ReasonProtocol, errIDInUse)
+		return false
+	}
+	code := failure(v, codeForbidden)
+	var codes []byte
+	denied := 0
+	for filter := range sub.All() {
+		if s.policed.policy.MaySubscribe(filter) {
+			codes = append(codes, mqttio.CodeOfBroker)
+			continue
+		}
+		codes = append(codes, code)
+		denied++
+	}
+	if denied == 0 {
+		return true
+	}
+	s.b.metrics.denied[mqttio.TypeSubscribe].Add(float64(denied))
+	if denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
+		for i := range codes {
+			if codes[i] == mqttio.CodeOfBroker {
+				codes[i] = failure(v, codeQuota) // until the broker has answered some
+			}
+		}
+		denied = len(codes)
+	}
+	if denied == len(codes) {
+		id := sub.PacketID
+		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
+	}
+	rest := mqttio.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes)
+	run, ends := s.up.stream.RunBefore()
+	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
+		return false
+	}
+	s.up.tally.flush()
+	s.up.stream.Done()
+	return s.writeBroker(rest)
+}
+
+// failure is the code of a topic filter that is refused: MQTT 3.1.1 has one, and 3.1 none, where brokers use the same.
+func failure(v mqttio.Version, code byte) byte {
+	if v == mqttio.V5 {
+		return code
+	}
+	return codeUnspecified
+}
+
+// awaited reports whether the broker owes the answer to a part of a SUBSCRIBE with that packet identifier.
+func (pol *policed) awaited(id uint16) bool {
+	pol.mu.Lock()
+	defer pol.mu.Unlock()
+	_, ok := pol.partial[id]
+	return ok
+}
+
+// await remembers the codes until the broker has answered. It reports whether there was room.
+func (pol *policed) await(id uint16, codes []byte) bool {
+	pol.mu.Lock()
+	defer pol.mu.Unlock()
+	if len(pol.partial) >= maxPartial {
+		return false
+	}
+	if pol.partial == nil {
+		pol.partial = make(map[uint16][]byte)
+	}
+	pol.partial[id] = codes
+	return true
+}
+
+// answered returns the codes of the SUBSCRIBE with that packet identifier, nil if it went on whole, and forgets them.
+func (pol *policed) answered(id uint16) []byte {
+	pol.mu.Lock()
+	defer pol.mu.Unlock()
+	codes := pol.partial[id]
+	delete(pol.partial, id)
+	return codes
+}
+
+// mergeSuback puts the bridge's codes into the broker's answer to a SUBSCRIBE that went on in part. It reports whether the pump
+// goes on.
+func (s *session) mergeSuback(p *mqttio.Packet) bool {
+	v := s.connect.version
+	if !p.Whole() {
+		return true // the answer to more topic filters than a SUBSCRIBE that is let through can have
+	}
+	ack, err := mqttio.ParseSuback(p.Header, p.Bytes, v)
+	if err != nil {
+		return true // it was checked
+	}
+	codes := s.policed.answered(ack.PacketID)
+	if codes == nil {
+		return true
+	}
+	merged, err := mqttio.AppendMerged(ownPacket(), p.Header, p.Bytes, v, codes)
+	if err != nil {
+		s.down.tally.drop(p)
+		s.down.stream.DropLast()
+		s.flushDown()
+		s.end(ReasonBrokerMalformed, err)
+		return false
+	}
+	run, ends := s.down.stream.RunBefore()
+	if len(ends) > 0 {
+		if err := s.writeDevice(run, ends, false); err != nil {
+			s.end(ReasonDeviceLost, err)
+			return false
+		}
+	}
+	s.down.tally.flush()
+	s.down.stream.Done()
+	if err := s.writeDevice(merged, []int{len(merged)}, false); err != nil {
+		s.end(ReasonDeviceLost, err)
+		return false
+	}
+	return true
+}

@@ -1,0 +1,273 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/access"
+	"mqtt-ws-bridge/bridge/access/callback"
+	"mqtt-ws-bridge/bridge/access/passwords"
+	"mqtt-ws-bridge/bridge/access/token"
+	"mqtt-ws-bridge/bridge/access/topic"
+	"mqtt-ws-bridge/config"
+)
+
+// door is what the keys below access describe. Safe for concurrent use.
+type door struct {
+	gate      *access.Gate   // nil: whoever knocks may connect
+	policy    *access.Policy // nil: the broker decides what a device may do
+	noRetain  bool
+	challenge string // of a 401
+	remotes   []*token.Remote
+}
+
+// newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing.
+func newDoor(cfg *config.Config, log *slog.Logger) (*door, error) {
+	a := &cfg.Access
+	d := &door{noRetain: !a.Retain}
+	var sources []access.Source
+	for i := range a.Sources {
+		source, err := d.source(&a.Sources[i], cfg.Origins, log)
+		if err != nil {
+			return nil, fmt.Errorf("access.sources[%d]: %w", i, err)
+		}
+		sources = append(sources, source)
+	}
+	if len(sources) > 0 {
+		var err error
+		if d.gate, err = access.NewGate(sources...); err != nil {
+			return nil, err
+		}
+		d.challenge = challenge(a.Sources)
+	}
+	policy, err := newPolicy(a)
+	if err != nil {
+		return nil, err
+	}
+	if d.policy = policy; policy == nil && d.noRetain {
+		d.policy = new(access.Policy)
+	}
+	if d.gate == nil && d.policy == nil {
+		return nil, nil
+	}
+	return d, nil
+}
+
+const (
+	defaultRefresh         = 10 * time.Minute
+	defaultCallbackTimeout = 2 * time.Second
+)
+
+func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+	switch s.Type {
+	case "basic":
+		users, err := passwords.Load(s.File)
+		return access.Basic{Users: users}, err
+	case "token":
+		return d.tokenSource(s, origins, log)
+	case "certificate":
+		return access.Certificate{Name: s.Name}, nil
+	case "callback":
+		method, timeout := s.Method, s.Timeout
+		if method == "" {
+			method = http.MethodGet
+		}
+		if timeout == 0 {
+			timeout = defaultCallbackTimeout
+		}
+		service, err := callback.New(callback.Options{
+			URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
+		})
+		return access.Callback{Service: service}, err
+	}
+	return nil, fmt.Errorf("unknown type %q", s.Type)
+}
+
+func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+	keys, err := d.keys(s, log)
+	if err != nil {
+		return nil, err
+	}
+	verifier, err := token.New(token.Options{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, Leeway: s.Leeway})
+	if err != nil {
+		return nil, err
+	}
+	var find access.Finder
+	switch s.In {
+	case "bearer":
+		find = access.InBearer
+	case "query":
+		find = access.InQuery(s.Name)
+	case "subprotocol":
+		find = access.InSubprotocol(s.Name)
+	case "cookie":
+		if find, err = access.InCookie(s.Name, origins); err != nil {
+			return nil, err
+		}
+	}
+	return access.Token{Verifier: verifier, Find: find}, nil
+}
+
+func (d *door) keys(s *config.AccessSource, log *slog.Logger) (token.Source, error) {
+	if strings.HasPrefix(s.KeySet, "http://") || strings.HasPrefix(s.KeySet, "https://") {
+		refresh := s.Refresh
+		if refresh == 0 {
+			refresh = defaultRefresh
+		}
+		remote := token.NewRemote(s.KeySet, refresh, nil, log)
+		d.remotes = append(d.remotes, remote)
+		return remote, nil
+	}
+	if s.KeySet != "" {
+		keys, err := token.LoadSet(s.KeySet)
+		return token.Fixed(keys), err
+	}
+	var keys token.Fixed
+	for _, k := range s.Keys {
+		key, err := token.LoadKey(k.File, k.ID, k.Algorithm)
+		if err != nil {
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// challenge names the schemes of Authorization that are looked at (RFC 9110 section 11.6.1). There has to be one.
+func challenge(sources []config.AccessSource) string {
+	var schemes []string
+	for _, s := range sources {
+		scheme := `Bearer realm="mqtt"`
+		if s.Type == "basic" {
+			scheme = `Basic realm="mqtt", charset="UTF-8"`
+		}
+		if !slices.Contains(schemes, scheme) {
+			schemes = append(schemes, scheme)
+		}
+	}
+	return strings.Join(schemes, ", ")
+}
+
+// newPolicy returns nil if nothing is said of CONNECT or topics.
+func newPolicy(a *config.Access) (*access.Policy, error) {
+	p := new(access.Policy)
+	for _, t := range []struct {
+		key, text string
+		to        **access.Template
+	}{
+		{"connect.client-id", a.Connect.ClientID, &p.Mapping.ClientID},
+		{"connect.username", a.Connect.Username, &p.Mapping.Username},
+		{"connect.password", string(a.Connect.Password), &p.Mapping.Password},
+		{"require.client-id", a.Require.ClientID, &p.Mapping.MustClientID},
+		{"require.username", a.Require.Username, &p.Mapping.MustUsername},
+	} {
+		if t.text == "" {
+			continue
+		}
+		var err error
+		if *t.to, err = access.ParseTemplate(t.text); err != nil {
+			return nil, fmt.Errorf("access.%s: %w", t.key, err)
+		}
+	}
+	for name, text := range a.Connect.UserProperties {
+		value, err := access.ParseTemplate(text)
+		if err != nil {
+			return nil, fmt.Errorf("access.connect.user-properties.%s: %w", name, err)
+		}
+		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
+	}
+	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
+	if len(a.Rules) > 0 {
+		rules := make([]topic.Rule, len(a.Rules))
+		for i, r := range a.Rules {
+			what := r.Allow + r.Deny
+			rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
+		}
+		var err error
+		if p.Rules, err = topic.Compile(rules); err != nil {
+			return nil, fmt.Errorf("access.rules: %w", err)
+		}
+	}
+	m := &p.Mapping
+	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
+		m.MustUsername == nil && p.Rules == nil {
+		return nil, nil
+	}
+	return p, nil
+}
+
+// visit is what the door knows of one handshake, from its request to its end.
+type visit struct {
+	id  *access.Identity
+	err error // why it was refused, for the log
+}
+
+type visitKey struct{}
+
+// withVisit gives every request a visit.
+func withVisit(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, new(visit))))
+	})
+}
+
+// visitOf returns the request's visit, nil if there is no door.
+func visitOf(r *http.Request) *visit {
+	v, _ := r.Context().Value(visitKey{}).(*visit)
+	return v
+}
+
+// admit returns the label of the reason for which the device is refused, "" if it is let in.
+func (d *door) admit(r *http.Request) string {
+	v := visitOf(r)
+	if v == nil {
+		return bridge.ReasonInternal.Label
+	}
+	if d.gate == nil {
+		return ""
+	}
+	var verdict access.Verdict
+	v.id, verdict, v.err = d.gate.Admit(r, host(r.RemoteAddr))
+	switch verdict {
+	case access.Admitted:
+		return ""
+	case access.Unauthorized:
+		return bridge.ReasonUnauthorized.Label
+	case access.Forbidden:
+		return bridge.ReasonForbidden.Label
+	case access.Throttled:
+		return bridge.ReasonAuthThrottled.Label
+	}
+	return bridge.ReasonAuthUnavailable.Label
+}
+
+// pass is what the device of a request that was admitted gets.
+func (d *door) pass(r *http.Request) bridge.Pass {
+	pass := bridge.Pass{NoRetain: d.noRetain}
+	var id *access.Identity
+	if v := visitOf(r); v != nil {
+		id = v.id
+	}
+	if id != nil {
+		pass.Expires = id.Expires
+	}
+	if d.policy != nil {
+		pass.Policy = d.policy.For(id)
+	}
+	return pass
+}
+
+// host is an address without its port; a socket file's stays as it is.
+func host(address string) string {
+	if h, _, err := net.SplitHostPort(address); err == nil {
+		return h
+	}
+	return address
+}
