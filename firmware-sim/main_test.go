@@ -46,6 +46,8 @@ func TestExitCodes(t *testing.T) {
 		{0, "esp32-idf (raw, MQTT 3.1.1, keepalive 2m0s, reconnect 10s)", []string{"profiles"}},
 		{0, "verdict: clean", append([]string{"run", "--url", good}, short...)},
 		{1, "nothing lost", append([]string{"run", "--url", bad}, short...)},
+		{1, "reordered: fsim-1-0000", []string{"run", "--url", faulty.Start(t, "reorders").URL, "--devices", "1", "--qos", "0",
+			"--profile", "flutter-dart", "--messages", "20", "--rate", "50", "--drain", "300ms"}},
 		{3, "is it listening there", append([]string{"run", "--url", gone}, short...)},
 		{2, "--url is missing", append([]string{"run"}, short...)},
 		{2, "want ws://", append([]string{"run", "--url", "http://x"}, short...)},
