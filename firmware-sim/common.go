@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/netip"
 	"os"
 	"time"
@@ -67,6 +68,14 @@ func (c *common) endpoint(url string) (*wire.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.junit != "" {
+		// A run should not last an hour to find that its result has no place.
+		file, err := os.OpenFile(c.junit, os.O_WRONLY|os.O_CREATE, 0o644)
+		if err != nil {
+			return nil, couldNotRun{fmt.Errorf("--junit: %w", err)}
+		}
+		_ = file.Close()
+	}
 	e, err := wire.NewEndpoint(url, config)
 	if err != nil {
 		return nil, usageError{err}
@@ -113,6 +122,9 @@ func (c *common) settings() (device.Settings, error) {
 	}
 	if c.credentials != "" {
 		if err := c.names.LoadCSV(c.credentials); err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return device.Settings{}, usageError{err}
+			}
 			return device.Settings{}, couldNotRun{err}
 		}
 	}

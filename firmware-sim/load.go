@@ -28,8 +28,9 @@ func newLoad() *cobra.Command {
   up       QoS 0 publishes, as many as fit or --rate in all; at the end each device sends a PINGREQ, whose answer
            proves that everything before it was taken
   down     subscribe to TOPIC/flood and count; --flood N publishers on --broker feed it, or somebody else does
-  qos1     closed loop of QoS 1 publishes, --window under way per device; latency until PUBACK
-  rtt      closed loop of QoS 0 publishes to oneself; latency until the message is back
+  qos1     QoS 1 publishes, --window under way per device; latency until PUBACK
+  rtt      QoS 0 publishes to oneself, --window under way per device; latency until the message is back
+           qos1 and rtt are closed loops; with --rate messages are due at fixed times and latency counts from then
   idle     connect and do nothing; at the end a PINGREQ finds out who is still there
   connect  handshake, CONNECT and leave, again and again; latency per connect`,
 		Example: `  firmware-sim load --url ws://127.0.0.1:8083/mqtt --mode up --devices 50 --size 128 --duration 10s --json

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"mqtt-ws-bridge/firmware-sim/profile"
 )
 
 // Exit codes that scripts can trust.
@@ -65,7 +69,26 @@ Exit codes: 0 clean, 1 the verdict failed, 2 usage, 3 could not run.`,
 		Args:          cobra.NoArgs,
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
+	root.SetFlagErrorFunc(suggestFlag)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.AddCommand(newRun(), newProfiles(), newCheck(), newLoad(), newOTA())
 	return root
+}
+
+// suggestFlag adds the nearest flag to the error about one that does not exist.
+func suggestFlag(cmd *cobra.Command, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "unknown flag: --")
+	if !unknown {
+		return err
+	}
+	best, near := 3, ""
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d := profile.Distance(name, f.Name); d < best {
+			best, near = d, f.Name
+		}
+	})
+	if near == "" {
+		return err
+	}
+	return fmt.Errorf("%w: did you mean --%s?", err, near)
 }

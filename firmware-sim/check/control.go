@@ -99,6 +99,7 @@ func leaves(farewell func(*peer) []byte, answer bool) func(*probe) (Status, stri
 		if err := w.raw(farewell(w)); err != nil {
 			return failed(err)
 		}
+		w.left = true
 		how, _, still := w.closure()
 		return passIf(!still && (!answer || bytes.HasPrefix([]byte(how), []byte("CLOSE"))), "%s", how)
 	}

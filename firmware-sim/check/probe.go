@@ -98,6 +98,7 @@ type peer struct {
 	pending []byte
 	log     []wire.Header // of every frame received
 	sizes   []int         // packets begun and ended in the frame at the same index; -1 for a frame that is not whole packets
+	left    bool          // a CLOSE was sent: nothing may follow it
 	control bool          // the caller wants to see pings and pongs itself
 }
 
@@ -286,7 +287,9 @@ func (w *peer) closure() (how string, served, still bool) {
 			return how + tidy(err).Error(), served, false
 		case f.Op == wire.Close:
 			how += "CLOSE " + closeText(f.Payload) + ", "
-			_ = w.raw(w.frame(true, wire.Close, f.Payload)) // a peer that waits for the answer shall have it
+			if !w.left {
+				_ = w.raw(w.frame(true, wire.Close, f.Payload)) // a peer that waits for the answer shall have it
+			}
 		case !f.Op.Control() && len(f.Payload) >= 4 && f.Payload[0]>>4 == packet.CONNACK && f.Payload[3] == 0:
 			served = true
 			how += "CONNACK, "

@@ -42,6 +42,6 @@ func (r *run) connections(res *Result) []Finding {
 	// A birth that was under way when a connection was lost may be gone with it.
 	pardon := lost + asked
 	return append(out,
-		finding("births seen", int64(unborn) <= pardon, "of %d of %d devices no birth arrived", unborn, online),
+		finding("births seen", int64(unborn) <= pardon, "%d of %d births did not arrive", unborn, online),
 		finding("no will unasked", wills <= allowed, "%d wills of devices that had not lost their connection on purpose", wills))
 }

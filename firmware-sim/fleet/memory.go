@@ -28,7 +28,8 @@ func measure() Memory {
 
 // since returns the growth from an earlier measurement, divided among n devices.
 func (m Memory) since(before Memory, n int64) Memory {
-	d := Memory{Resident: max(0, m.Resident-before.Resident), Heap: m.Heap - before.Heap, Stacks: m.Stacks - before.Stacks, Devices: n}
+	d := Memory{Resident: max(0, m.Resident-before.Resident), Heap: max(0, m.Heap-before.Heap),
+		Stacks: max(0, m.Stacks-before.Stacks), Devices: n}
 	if n > 0 {
 		// The resident set counts pages once touched and not yet given back, too: it is the honest, larger number.
 		d.PerDevice = max(d.Resident, d.Heap+d.Stacks) / n

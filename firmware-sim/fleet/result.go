@@ -26,7 +26,7 @@ type Result struct {
 	WitnessGaps int       `json:"witness_gaps"`
 	Checks      []Finding `json:"checks"`
 	Clean       bool      `json:"clean"`
-	// Names gives lost messages a device name.
+	// Names gives lost and reordered messages a device name.
 	Names map[int]string `json:"names,omitempty"`
 }
 
@@ -67,6 +67,9 @@ func (r *run) result() *Result {
 	}
 	for _, l := range res.Delivery.Lost {
 		res.Names[l.Device] = r.behave[l.Device].id
+	}
+	for _, b := range res.Delivery.Behind {
+		res.Names[b.Device] = r.behave[b.Device].id
 	}
 	res.Checks = r.verdict(res)
 	res.Clean = true

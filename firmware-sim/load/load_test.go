@@ -72,6 +72,26 @@ func TestFloodThatNobodyMakesIsNotClean(t *testing.T) {
 	}
 }
 
+func TestRateIsKeptInOpenLoops(t *testing.T) {
+	for _, mode := range []Mode{Ack, RTT} {
+		c := config(t, faulty.Start(t).URL, mode)
+		c.Rate, c.Duration = 100, time.Second
+		r, err := Run(context.Background(), c)
+		if err != nil || !r.Clean() || r.Sent < 60 || r.Sent > 120 || r.Latency.Count != r.Sent {
+			t.Errorf("%s: %+v %v", mode, r, err)
+		}
+		c.Messages, c.Duration = 3, 5*time.Second
+		if r, err := Run(context.Background(), c); err != nil || !r.Clean() || r.Sent != 12 || r.Seconds > 3 {
+			t.Errorf("%s: %+v %v", mode, r, err)
+		}
+	}
+	c := config(t, faulty.Start(t, "swallows-qos-1").URL, Ack)
+	c.Rate, c.Timeout = 100, 200*time.Millisecond
+	if r, err := Run(context.Background(), c); err != nil || r.Clean() {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 func TestSwallowedFlushIsNotClean(t *testing.T) {
 	c := config(t, faulty.Start(t, "swallows-pingreq").URL, Up)
 	c.Timeout, c.Messages = 100*time.Millisecond, 10

@@ -133,7 +133,7 @@ func (r *runner) dried(received int64, quiet time.Duration) bool {
 	return r.flooding.Load() == 0 && received >= r.flooded.Load() || quiet > r.config.Timeout
 }
 
-// closedLoop keeps Window messages under way: each answer (PUBACK, or the message itself come back) sends the next.
+// closedLoop, unless a rate is given, keeps Window messages under way: each answer (PUBACK, or the message itself come back) sends the next.
 func (r *runner) closedLoop(d *conn) error {
 	acks := r.config.Mode == Ack
 	d.scan.gather = acks
@@ -165,6 +165,7 @@ type closed struct {
 	d       *conn
 	frames  [][]byte
 	at      []time.Time // when the message in each slot was sent
+	seen    int64       // messages that have come back
 	oldest  int         // slot that the next message come back belongs to
 	out     []byte
 	latency *hdrhistogram.Histogram
@@ -175,7 +176,11 @@ func (l *closed) run(acks bool) error {
 	for i := range slots {
 		slots[i] = i
 	}
-	underWay, seen := 0, l.d.scan.counts[packet.PUBLISH]
+	l.seen = l.d.scan.counts[packet.PUBLISH]
+	if l.r.config.Rate > 0 {
+		return l.paced(acks, slots)
+	}
+	underWay := 0
 	for {
 		sent, err := l.send(slots)
 		if err != nil {
@@ -189,31 +194,47 @@ func (l *closed) run(acks bool) error {
 		if err := l.d.read(); err != nil {
 			return err
 		}
-		now := time.Now()
-		slots = slots[:0]
-		if acks {
-			for _, id := range l.d.scan.acked {
-				if id == 0 || int(id) > len(l.frames) {
-					return fmt.Errorf("PUBACK for packet %d that is not under way", id)
-				}
-				slots = append(slots, int(id)-1)
-			}
-			l.d.scan.acked = l.d.scan.acked[:0]
-		} else {
-			for ; seen < l.d.scan.counts[packet.PUBLISH]; seen++ {
-				slots = append(slots, l.oldest)
-				l.oldest = (l.oldest + 1) % len(l.frames)
-			}
-		}
-		for _, i := range slots {
-			_ = l.latency.RecordValue(int64(now.Sub(l.at[i])))
+		if slots, err = l.answered(acks, slots[:0]); err != nil {
+			return err
 		}
 		underWay -= len(slots)
 	}
 }
 
+// answered appends the slots whose answers have come, and books how long those took.
+func (l *closed) answered(acks bool, slots []int) ([]int, error) {
+	now, before := time.Now(), len(slots)
+	if acks {
+		for _, id := range l.d.scan.acked {
+			if id == 0 || int(id) > len(l.frames) {
+				return nil, fmt.Errorf("PUBACK for packet %d that is not under way", id)
+			}
+			slots = append(slots, int(id)-1)
+		}
+		l.d.scan.acked = l.d.scan.acked[:0]
+	} else {
+		for ; l.seen < l.d.scan.counts[packet.PUBLISH]; l.seen++ {
+			slots = append(slots, l.oldest)
+			l.oldest = (l.oldest + 1) % len(l.frames)
+		}
+	}
+	for _, i := range slots[before:] {
+		_ = l.latency.RecordValue(int64(now.Sub(l.at[i])))
+	}
+	return slots, nil
+}
+
 // send fills the given slots again, in one write; none when the measurement is over.
 func (l *closed) send(slots []int) (int, error) {
+	now := time.Now()
+	for _, i := range slots {
+		l.at[i] = now
+	}
+	return l.write(slots)
+}
+
+// write sends the messages of the given slots, as many as may still be sent.
+func (l *closed) write(slots []int) (int, error) {
 	if l.r.stop.Load() {
 		return 0, nil
 	}
@@ -224,12 +245,10 @@ func (l *closed) send(slots []int) (int, error) {
 		return 0, nil
 	}
 	l.out = l.out[:0]
-	now := time.Now()
 	for _, i := range slots {
 		l.out = append(l.out, l.frames[i]...)
-		l.at[i] = now
 	}
-	_ = l.d.SetWriteDeadline(now.Add(l.r.config.Timeout))
+	_ = l.d.SetWriteDeadline(time.Now().Add(l.r.config.Timeout))
 	n, err := l.d.Write(l.out)
 	l.d.bytesUp += int64(n)
 	l.d.sent += int64(len(slots))

@@ -40,6 +40,9 @@ func Lookup(name string) (Profile, error) {
 	all := All()
 	i := slices.IndexFunc(all, func(p Profile) bool { return p.Name == parts[0] })
 	if i < 0 {
+		if near := nearest(parts[0], all); near != "" {
+			return Profile{}, fmt.Errorf("no profile %q: did you mean %s?", parts[0], near)
+		}
 		return Profile{}, fmt.Errorf("no profile %q: see 'firmware-sim profiles'", parts[0])
 	}
 	p := all[i]
@@ -53,6 +56,38 @@ func Lookup(name string) (Profile, error) {
 		mods[j].apply(&p)
 	}
 	return p, nil
+}
+
+// nearest returns the profile whose name is at most three letters away from a mistyped one.
+func nearest(name string, all []Profile) (near string) {
+	best := 4
+	for _, p := range all {
+		if d := Distance(name, p.Name); d < best {
+			best, near = d, p.Name
+		}
+	}
+	return near
+}
+
+// Distance is how many letters have to be changed, added or taken out to make b of a.
+func Distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		corner := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := corner
+			if a[i] != b[j] {
+				change++
+			}
+			corner = row[j+1]
+			row[j+1] = min(change, row[j]+1, corner+1)
+		}
+	}
+	return row[len(b)]
 }
 
 // Share is a profile with its weight in a fleet.

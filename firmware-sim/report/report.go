@@ -54,6 +54,9 @@ func Run(w io.Writer, r *fleet.Result) error {
 	line("memory %s per device (%d online; resident +%s, heap +%s, stacks +%s)", Size(r.Memory.PerDevice), r.Memory.Devices,
 		Size(r.Memory.Resident), Size(r.Memory.Heap), Size(r.Memory.Stacks))
 	lost(line, r)
+	for _, b := range r.Delivery.Behind {
+		line("reordered: %s message %d (QoS %d) behind %d", r.Names[b.Device], b.Seq, b.QoS, b.After)
+	}
 	errors(line, r)
 	line("")
 	for _, f := range r.Checks {

@@ -19,6 +19,7 @@ type Ledger struct {
 	mu      sync.Mutex
 	latency [3]*hdrhistogram.Histogram // nanoseconds per QoS, guarded by mu
 	foreign int64                      // messages of unknown devices or never sent, guarded by mu
+	behind  []Reorder                  // the first maxBehind, guarded by mu
 	last    time.Time                  // newest arrival
 }
 
@@ -169,13 +170,16 @@ func (l *Ledger) Received(device int, seq uint64, qos byte, sentAt, now time.Tim
 		l.Foreign()
 		return
 	}
-	first, known := l.shards[device].arrive(seq, &qos)
+	first, known, after := l.shards[device].arrive(seq, &qos)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.last = now
 	if !known {
 		l.foreign++
 		return
+	}
+	if after > 0 && len(l.behind) < maxBehind {
+		l.behind = append(l.behind, Reorder{Device: device, QoS: qos, Seq: seq, After: after})
 	}
 	if first {
 		_ = l.latency[qos].RecordValue(max(1000, int64(now.Sub(sentAt))))
@@ -189,8 +193,9 @@ func (l *Ledger) Foreign() {
 	l.foreign++
 }
 
-// arrive corrects qos to what the message was sent with, as far as that is still known.
-func (a *account) arrive(seq uint64, qos *byte) (first, known bool) {
+// arrive corrects qos to what the message was sent with, as far as that is still known. after is the later message that was
+// there before, 0 for none.
+func (a *account) arrive(seq uint64, qos *byte) (first, known bool, after uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.entry(seq)
@@ -198,9 +203,9 @@ func (a *account) arrive(seq uint64, qos *byte) (first, known bool) {
 		// Behind the window everything is settled: whatever comes now comes once more.
 		if seq > 0 && seq < a.base {
 			a.totals[*qos].Doubles++
-			return false, true
+			return false, true, 0
 		}
-		return false, false
+		return false, false, 0
 	}
 	*qos = e.qos
 	t := &a.totals[e.qos]
@@ -212,6 +217,7 @@ func (a *account) arrive(seq uint64, qos *byte) (first, known bool) {
 		t.Received++
 		if seq < a.newest[e.qos] {
 			t.Reordered++
+			after = a.newest[e.qos]
 		} else {
 			a.newest[e.qos] = seq
 		}
@@ -220,5 +226,5 @@ func (a *account) arrive(seq uint64, qos *byte) (first, known bool) {
 	default:
 		t.Redelivered++
 	}
-	return e.got == 1, true
+	return e.got == 1, true, after
 }

@@ -9,6 +9,17 @@ import (
 // maxLost is how many lost ranges a Report lists; the counts are complete in any case.
 const maxLost = 10000
 
+// maxBehind is how many reordered messages a Report lists.
+const maxBehind = 10
+
+// Reorder is a message that arrived behind a later one of the same device and QoS.
+type Reorder struct {
+	Device int    `json:"device"`
+	QoS    uint8  `json:"qos"`
+	Seq    uint64 `json:"seq"`
+	After  uint64 `json:"after"` // the highest that had arrived before it
+}
+
 // Report is the state of the books.
 type Report struct {
 	QoS     [3]Totals  `json:"qos"`
@@ -18,6 +29,8 @@ type Report struct {
 	// Lost lists what never arrived, per device index. Omitted is how many ranges did not fit.
 	Lost    []DeviceLoss `json:"lost,omitempty"`
 	Omitted int          `json:"lost_ranges_omitted,omitempty"`
+	// Behind lists the first messages that were reordered; the counts are complete.
+	Behind []Reorder `json:"reordered,omitempty"`
 }
 
 // DeviceLoss is what one device lost.
@@ -101,6 +114,7 @@ func (l *Ledger) Report() Report {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.Foreign = l.foreign
+	r.Behind = append(r.Behind, l.behind...)
 	for q, h := range l.latency {
 		r.Latency[q] = LatencyOf(h)
 	}
