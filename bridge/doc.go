@@ -5,7 +5,8 @@
 // A session ends for one [Reason], the first; the table in reason.go says what each audience hears of it: the device,
 // the log and the metrics.
 //
-// The bridge never says DISCONNECT to the broker for a device that did not, so that wills fire (MQTT 3.1.1 section 3.1.2.5).
+// The bridge never says DISCONNECT to the broker for a device that did not, so that wills fire (MQTT 3.1.1 section 3.1.2.5). The one
+// exception is asked for by the operator: [Options].ExpiryWithoutWill.
 //
 // What the package needs from both ends it states as interfaces. It imports mqttio and nothing else of this project.
 package bridge
