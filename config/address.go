@@ -2,6 +2,7 @@ package config
 
 import (
 	"net"
+	"net/netip"
 	"net/url"
 	"path/filepath"
 	"strconv"
@@ -56,8 +57,13 @@ func checkHostPort(address, said string) error {
 	return nil
 }
 
-// hostname reports whether host may stand in an address; empty means every interface.
+// hostname reports whether host may stand in an address; empty means every interface. A colon belongs to IPv6 alone.
 func hostname(host string) bool {
+	if strings.Contains(host, ":") {
+		if _, err := netip.ParseAddr(host); err != nil {
+			return false
+		}
+	}
 	return !strings.ContainsFunc(host, func(r rune) bool {
 		return r <= ' ' || r > '~' || strings.ContainsRune(`/\@?#"'<>[]{}|^,;*`, r)
 	})
@@ -108,7 +114,7 @@ func ParseUpstream(text string) (*url.URL, error) {
 func networkBroker(u *url.URL, port, said string) (*url.URL, error) {
 	host := u.Hostname()
 	if host == "" || !hostname(host) {
-		return nil, flawf("write SCHEME://HOST:PORT", "%s has no host", show(said))
+		return nil, flawf("write SCHEME://HOST:PORT, an IPv6 address in brackets", "%s has no valid host", show(said))
 	}
 	if u.Port() != "" {
 		port = u.Port()

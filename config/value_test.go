@@ -108,6 +108,11 @@ func TestParseUpstream(t *testing.T) {
 			t.Errorf("ParseUpstream(%q) = %v, %v", text, u, err)
 		}
 	}
+	for _, text := range []string{"tcp://", "tcp://:1883", "mqtt://::", "tcp://::1", "tcp://a:b:1"} {
+		if u, err := ParseUpstream(text); err == nil {
+			t.Errorf("ParseUpstream(%q) = %v", text, u)
+		}
+	}
 }
 
 func TestParseListen(t *testing.T) {
