@@ -3,6 +3,7 @@
 # make build    bin/mqtt-ws-bridge and bin/firmware-sim for this machine
 # make cross    dist/ for every kind of machine it is shipped for
 # make lint     go vet, gofmt and staticcheck
+# make bench-peers  docs/benchmarks.md: the bridge beside HAProxy, nginx and Mosquitto; BENCHFLAGS=-quick prints a short run
 # make fuzz     every fuzz target for FUZZTIME (5s)
 # make ci       what CI runs
 # make clean    remove what these made
@@ -22,7 +23,7 @@ SHIPPED := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/5 linux/arm/6 linux/arm/7 linux/mipsle/softfloat linux/riscv64 \
 	darwin/arm64 windows/amd64
 
-.PHONY: test demo build cross $(PLATFORMS) lint fuzz ci clean
+.PHONY: test demo build cross $(PLATFORMS) lint fuzz bench-peers ci clean
 
 test:
 ifeq ($(RACE),)
@@ -57,8 +58,14 @@ fuzz:
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#/[^/]*:[0-9]+:func # #' | \
 	while read -r dir target; do \
 		echo "fuzz $$dir $$target for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$dir" </dev/null || exit 1; \
+		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$dir" </dev/null || exit 1; \
 	done
+
+# About a quarter of an hour on a machine that does nothing else, as root on Debian: it installs what it compares with.
+BENCHFLAGS ?= -out docs
+
+bench-peers:
+	$(GO) run ./internal/benchpeers $(BENCHFLAGS)
 
 ci:
 	CI=true bash .ci/run

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net"
 	"sync"
@@ -21,6 +22,8 @@ type Device interface {
 	WriteProgress() uint32
 	// Ping sends a ping of the framing below, if nothing is being written.
 	Ping() error
+	// TLS is the state of the connection's TLS, nil if there is none.
+	TLS() *tls.ConnectionState
 	// CloseWith says goodbye with a close code and text, waits for the device to close, and closes.
 	CloseWith(code int, text string, wait time.Duration) error
 }
@@ -32,12 +35,20 @@ type Broker struct {
 	Name string
 }
 
+// DeviceInfo is what is known of a device when a broker is dialled for it. It is not to be changed, nor kept after the dial.
+type DeviceInfo struct {
+	Connect *mqttio.Connect      // what it sent
+	Addr    net.Addr             // its address, the same that is logged
+	Local   net.Addr             // where it reached the bridge
+	TLS     *tls.ConnectionState // nil: it does not speak TLS with the bridge
+}
+
 // Upstream knows the brokers.
 type Upstream interface {
 	// Ready reports whether a broker would answer now. It is asked for every handshake and must not wait.
 	Ready() bool
 	// Dial connects to a broker for a device. The caller owns the connection.
-	Dial(ctx context.Context, connect *mqttio.Connect) (Broker, error)
+	Dial(ctx context.Context, device DeviceInfo) (Broker, error)
 	// Outcome tells what became of a connection from Dial: whether the broker answered CONNECT.
 	Outcome(name string, answered bool)
 }
@@ -101,6 +112,7 @@ type Bridge struct {
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
+	closed   bool // nothing may start any more
 	wg       sync.WaitGroup
 
 	stopWatch context.CancelFunc
@@ -146,6 +158,11 @@ func (b *Bridge) Start(dev Device) { b.StartWith(dev, Pass{}) }
 func (b *Bridge) StartWith(dev Device, pass Pass) {
 	s := newSession(b, dev, pass)
 	b.mu.Lock()
+	if b.closed {
+		b.mu.Unlock()
+		dev.Close()
+		return
+	}
 	full := len(b.sessions) >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}

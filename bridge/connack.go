@@ -62,8 +62,8 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
 	}
 	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
-	s.enter(stageOnline, 0)
-	return true
+	s.accepted = true
+	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
 }
 
 // setKeepAlive says how long the device may be silent: one and a half times its keep alive [MQTT-3.1.2-22], and the grace.

@@ -68,6 +68,9 @@ func (b *Bridge) Draining() bool { return b.draining.Load() }
 // Close cuts all sessions and waits until everything the bridge started has ended.
 func (b *Bridge) Close() {
 	b.draining.Store(true)
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
 	b.cut()
 	b.stopWatch()
 	b.wg.Wait()

@@ -92,7 +92,7 @@ func (c lastWords) Read(p []byte) (int, error) {
 func TestLastWordsOfBroker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{rig: newRig(t, nil), v: mqttio.V311}
-		s.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+		s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 			ours, theirs := memnet.Pipe(bufferSize)
 			s.up.brokers <- theirs
 			return bridge.Broker{Conn: lastWords{ours}, Name: "memory"}, nil
@@ -134,7 +134,7 @@ func TestPanic(t *testing.T) {
 				good, bad := &scene{rig: r, v: mqttio.V5}, &scene{rig: r, v: mqttio.V5}
 				good.onlineWith(0)
 				var read, write atomic.Bool
-				r.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+				r.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 					ours, theirs := memnet.Pipe(bufferSize)
 					r.up.brokers <- theirs
 					return bridge.Broker{Conn: panicking{ours, &read, &write}, Name: "memory"}, nil

@@ -46,18 +46,17 @@ func (s *session) sayGoodbye() {
 
 // sayPacket sends CONNACK or DISCONNECT, where the device awaits or understands it.
 func (s *session) sayPacket(c *cause) {
+	s.devMu.Lock()
+	defer s.devMu.Unlock()
+	s.devDone = true
 	buf := s.farewellPacket(c, c.reason.String())
 	if s.tooLarge(buf) {
 		buf = s.farewellPacket(c, "")
 	}
-	if len(buf) == mqttio.Headroom || s.tooLarge(buf) {
+	if len(buf) == mqttio.Headroom || s.tooLarge(buf) || s.devPart { // inside a long packet nothing can be said but the close frame
 		return
 	}
-	s.devMu.Lock()
-	defer s.devMu.Unlock()
-	if !s.devPart { // inside a long packet nothing can be said but the close frame
-		_ = s.dev.WriteFrames(buf, []int{len(buf)})
-	}
+	_ = s.dev.WriteFrames(buf, []int{len(buf)})
 }
 
 // tooLarge reports whether the device would not take the packet [MQTT-3.2.2-19] [MQTT-3.14.2-3].

@@ -168,3 +168,26 @@ func stacks() string {
 	buf := make([]byte, 1<<20)
 	return string(buf[:runtime.Stack(buf, true)])
 }
+
+// TestStuckWriteIsNotQuiet: while a device does not read, what it sends still reaches the broker.
+func TestStuckWriteIsNotQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		_, place, d, b := quietScene(t, 0, nil)
+		flood := packet(0x30, text("t"), []byte{0}, make([]byte, 60<<10))
+		go func() {
+			for b.nc.SetWriteDeadline(time.Now().Add(patience)); ; {
+				if _, err := b.nc.Write(flood); err != nil {
+					return
+				}
+			}
+		}()
+		time.Sleep(untilParked) // the buffers towards the device are full by now
+		d.send(hx("C000"))
+		b.expect(hx("C000"))
+		if place.parks.Load() != 0 {
+			t.Error("parked with a write under way")
+		}
+		d.nc.Close()
+		b.nc.Close()
+	})
+}

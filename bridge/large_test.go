@@ -103,7 +103,7 @@ func (r *rig) overTCP() (*device, net.Conn) {
 		return a, b
 	}
 	ours, theirs := pair()
-	r.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+	r.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 		return bridge.Broker{Conn: ours, Name: "loopback"}, nil
 	})
 	nc, served := pair()

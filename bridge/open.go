@@ -97,7 +97,9 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 		return false
 	}
 	began := s.b.now()
-	broker, err := s.b.upstream.Dial(ctx, c)
+	broker, err := s.b.upstream.Dial(ctx, DeviceInfo{
+		Connect: c, Addr: s.dev.RemoteAddr(), Local: s.dev.LocalAddr(), TLS: s.dev.TLS(),
+	})
 	s.b.metrics.dialed(s.b.now()-began, err)
 	if err != nil {
 		s.end(ReasonBrokerDown, err)
@@ -134,6 +136,7 @@ func (s *session) passConnect() bool {
 
 // fillUp reads once from the device.
 func (s *session) fillUp() bool {
+	s.up.letOthers()
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))

@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"io"
+	"net"
+	"runtime"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -11,6 +13,14 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+}
+
+// letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
+// and one read and one write then do for all of it; with nothing else to run it costs next to nothing.
+func (p *pump) letOthers() {
+	if p.stream.Drained() {
+		runtime.Gosched()
+	}
 }
 
 // pumpUp moves packets from the device to the broker until the session ends.
@@ -44,6 +54,7 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 		s.end(ReasonProtocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
+		s.leaving.Store(true) // the broker may close before we are back from telling it
 		s.flushUp()
 		s.end(ReasonDisconnect, nil)
 		return false
@@ -114,6 +125,7 @@ func (s *session) pumpDown() {
 
 // fillDown reads once from the broker.
 func (s *session) fillDown() bool {
+	s.down.letOthers()
 	n, err := s.down.stream.Fill(s.broker)
 	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
@@ -123,6 +135,8 @@ func (s *session) fillDown() bool {
 	case err == nil:
 		return true
 	case s.paused(err):
+	case s.leaving.Load():
+		s.end(ReasonDisconnect, nil)
 	case errors.Is(err, io.EOF):
 		s.end(ReasonBrokerClosed, nil)
 	default:
@@ -149,12 +163,16 @@ func (s *session) flushDown() bool {
 func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
+	if s.devDone {
+		return net.ErrClosed
+	}
 	s.devPart = part
 	if err := s.dev.WriteFrames(buf, ends); err != nil {
 		return err
 	}
-	if stage(s.stage.Load()) == stageOnline {
-		s.devOpen = true
+	if s.accepted {
+		s.accepted = false
+		s.enter(stageOnline, 0)
 	}
 	return s.writeHeld()
 }

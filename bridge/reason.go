@@ -58,6 +58,8 @@ const (
 
 // Refusals before the upgrade that the handshake itself causes. Their labels are those of package wsio's causes.
 var (
+	ReasonProxyHeader = &Reason{Label: "proxy-header", Level: slog.LevelWarn,
+		Text: "connections from this proxy must begin with a PROXY header (addresses.proxy-protocol)"}
 	ReasonPath = &Reason{Label: "unknown-path", Status: http.StatusNotFound,
 		Text: "no MQTT here; devices connect to /mqtt unless the operator chose another path"}
 	ReasonMethod = &Reason{Label: "method-not-get", Status: http.StatusMethodNotAllowed,
@@ -191,7 +193,7 @@ var (
 // Reasons returns the whole table, in the order of a device's life.
 func Reasons() []*Reason {
 	return []*Reason{
-		ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
+		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
 		ReasonDraining, ReasonFull, ReasonDialsFull, ReasonBrokerDown,
 		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,

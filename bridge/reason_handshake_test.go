@@ -45,7 +45,7 @@ var handshakeCases = []struct {
 func (r *rig) occupyDials() {
 	release := make(chan struct{})
 	r.t.Cleanup(func() { close(release) })
-	r.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+	r.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 		<-release
 		return bridge.Broker{}, context.Canceled
 	})

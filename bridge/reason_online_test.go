@@ -155,5 +155,5 @@ var bridgeCases = []endCase{
 func TestBridgeReasons(t *testing.T) { run(t, "session_ends_total", bridgeCases) }
 
 func (s *scene) panicDial() {
-	s.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) { panic("dial") })
+	s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) { panic("dial") })
 }

@@ -109,13 +109,13 @@ var refusalCases = []endCase{
 func TestRefusalReasons(t *testing.T) { run(t, "refusals_total", refusalCases) }
 
 func (s *scene) failDial() {
-	s.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+	s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 		return bridge.Broker{}, errors.New("connection refused")
 	})
 }
 
 func (s *scene) hangDial() {
-	s.up.dialWith(func(ctx context.Context, _ *mqttio.Connect) (bridge.Broker, error) {
+	s.up.dialWith(func(ctx context.Context, _ bridge.DeviceInfo) (bridge.Broker, error) {
 		<-ctx.Done()
 		return bridge.Broker{}, ctx.Err()
 	})
@@ -127,7 +127,7 @@ func TestDialsFullWaits(t *testing.T) {
 		s := &scene{rig: newRig(t, func(l *bridge.Limits) { l.Dials = 1 }), v: mqttio.V311}
 		s.lax.Store(true)
 		places := make(chan struct{})
-		s.up.dialWith(func(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+		s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 			<-places
 			return bridge.Broker{}, errors.New("no")
 		})

@@ -181,8 +181,8 @@ func (l *logLines) ends(t testing.TB) (lines []map[string]any) {
 // upstreamFake hands out one end of connections whose other end a test scripts.
 type upstreamFake struct {
 	ready   atomic.Bool
-	size    atomic.Int64                                                                  // of new connections
-	dial    atomic.Pointer[func(context.Context, *mqttio.Connect) (bridge.Broker, error)] // replaces the usual
+	size    atomic.Int64                                                                    // of new connections
+	dial    atomic.Pointer[func(context.Context, bridge.DeviceInfo) (bridge.Broker, error)] // replaces the usual
 	brokers chan *memnet.Conn
 	answers chan bool   // what Outcome was told
 	panics  atomic.Bool // in Outcome
@@ -197,7 +197,7 @@ func newUpstreamFake() *upstreamFake {
 
 func (u *upstreamFake) Ready() bool { return u.ready.Load() }
 
-func (u *upstreamFake) Dial(ctx context.Context, c *mqttio.Connect) (bridge.Broker, error) {
+func (u *upstreamFake) Dial(ctx context.Context, c bridge.DeviceInfo) (bridge.Broker, error) {
 	if dial := u.dial.Load(); dial != nil {
 		return (*dial)(ctx, c)
 	}
@@ -206,7 +206,7 @@ func (u *upstreamFake) Dial(ctx context.Context, c *mqttio.Connect) (bridge.Brok
 	return bridge.Broker{Conn: ours, Name: "memory"}, nil
 }
 
-func (u *upstreamFake) dialWith(f func(context.Context, *mqttio.Connect) (bridge.Broker, error)) {
+func (u *upstreamFake) dialWith(f func(context.Context, bridge.DeviceInfo) (bridge.Broker, error)) {
 	u.dial.Store(&f)
 }
 

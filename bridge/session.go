@@ -39,13 +39,16 @@ type session struct {
 	place      Place // where the session may park; nil if it cannot
 	parked     bool  // no goroutine: see idle.go
 
+	leaving atomic.Bool // the device said DISCONNECT
 	pausing atomic.Bool // the pumps are asked to end because the session is quiet
 
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
 	devPart bool // the device has a part of a long packet
-	devOpen bool // the device has CONNACK, or is about to in the same write
-	held    held // packets of the bridge's own that wait for one of these
+	held    held // packets of the bridge's own that the device cannot have yet
+	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
+
+	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 
 	stage        atomic.Int32
 	deadline     atomic.Int64  // of the stage, as b.now(); 0: none

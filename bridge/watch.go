@@ -95,7 +95,9 @@ func (s *session) check(now time.Duration) {
 	l := &s.b.limits
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
-		s.guard(s.endStage)
+		if s.deadline.Load() == deadline { // not answered in this very moment
+			s.guard(s.endStage)
+		}
 		return
 	}
 	if s.expires > 0 && now > s.expires {
@@ -122,7 +124,8 @@ func (s *session) check(now time.Duration) {
 		s.endSilent()
 		return
 	}
-	if min(silence, w.fromBroker.still(s.downBytes.Load(), now)) > idleAfter {
+	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
+	if quiet > idleAfter && (toDevice|toBroker)&1 == 0 { // a write that waits is no quiet
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {

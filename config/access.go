@@ -17,7 +17,7 @@ type Access struct {
 type AccessSource struct {
 	Type string `koanf:"type" doc:"basic, token, certificate or callback."`
 
-	File string `koanf:"file" doc:"basic: the file of htpasswd, with bcrypt or argon2 hashes. certificate: PEM file with the authorities of the devices."`
+	File string `koanf:"file" doc:"basic: the file of htpasswd, with bcrypt or argon2 hashes."`
 
 	In       string        `koanf:"in" doc:"token: where it stands, bearer, cookie, query or subprotocol."`
 	Name     string        `koanf:"name" doc:"token: the name of the cookie or query parameter, or the prefix in the subprotocol list. certificate: what names the device, cn, dns, uri or email."`

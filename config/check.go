@@ -30,6 +30,7 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 	leaves(schema, reflect.ValueOf(cfg).Elem(), c.tags)
 	c.listeners()
 	c.handshake()
+	c.addresses()
 	c.brokers()
 	c.headers()
 	c.certificates()

@@ -37,7 +37,7 @@ func (c *checker) access() {
 		}
 	}
 	if certificates > 1 {
-		c.refuse("access.sources", flawf("keep one; its file may hold several authorities", "has %d sources of type certificate", certificates))
+		c.refuse("access.sources", flawf("keep one", "has %d sources of type certificate", certificates))
 	}
 	c.accessRules()
 }
@@ -63,10 +63,9 @@ func (c *checker) tokenSource(path string, s *AccessSource) {
 }
 
 func (c *checker) certificateSource(path string, s *AccessSource) {
-	c.needs(path, "file", s.File)
 	c.one(path+".name", s.Name, "cn", "dns", "uri", "email")
-	if !slices.ContainsFunc(c.cfg.Listen, func(text string) bool { return strings.HasPrefix(text, "wss://") }) {
-		c.refuse(path+".type", flawf("write wss://host:port in listen, or remove it", "no listen address uses TLS"))
+	if c.cfg.TLS.ClientAuth == "off" {
+		c.refuse(path+".type", flawf("set tls.client-auth and tls.client-ca", "no device is asked for a certificate"))
 	}
 }
 

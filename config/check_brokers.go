@@ -38,6 +38,9 @@ func (c *checker) brokers() {
 			c.refuse("upstream.tls."+set[0], flawf("write tls:// or wss:// in upstream.urls, or remove it", "no broker is reached through TLS"))
 		}
 	}
+	if up.ProxyProtocol != "off" && len(up.URLs) == 0 && c.sound("upstream.proxy-protocol") {
+		c.refuse("upstream.proxy-protocol", flawf("name a broker in upstream.urls, or remove it", "the embedded broker reads no PROXY header"))
+	}
 	if len(up.Headers) > 0 && !web {
 		c.refuse("upstream.headers", flawf("write ws:// or wss:// in upstream.urls, or remove it", "no broker is reached through WebSocket"))
 	}

@@ -21,7 +21,7 @@ func (c *checker) listeners() {
 			c.refuse(path, err)
 			continue
 		}
-		if address.TLS && c.cfg.TLS.Cert == "" && c.sound("tls.cert") {
+		if address.TLS && c.cfg.TLS.Cert == "" && len(c.cfg.TLS.Certificates) == 0 && c.sound("tls.cert", "tls.certificates") {
 			c.refuse(path, flawf("set tls.cert and tls.key", "%s needs a certificate", show(text)))
 		}
 		c.claim(taken, path, text, address)

@@ -11,6 +11,7 @@ type Config struct {
 	Paths       []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404."`
 	Origins     []string    `koanf:"origins" doc:"Web pages that may connect, each exactly scheme://host[:port], or null; with an empty list Origin is not checked."`
 	Subprotocol Subprotocol `koanf:"subprotocol" doc:"What a device must offer in Sec-WebSocket-Protocol, beside mqtt and mqttv3.1."`
+	Addresses   Addresses   `koanf:"addresses" doc:"How the address of a device behind a proxy is found; see security.md."`
 	TLS         TLS         `koanf:"tls" doc:"TLS towards devices, for listen addresses that start with wss://."`
 	Upstream    Upstream    `koanf:"upstream" doc:"The brokers behind the bridge and how to reach them."`
 	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
@@ -29,11 +30,30 @@ type Subprotocol struct {
 	Extra    []string `koanf:"extra" doc:"Further names to accept and echo, such as arduino."`
 }
 
-// TLS is the bridge's own certificate, shown to devices.
+// Addresses says whose word on a device's address is believed. [ParsePeers] reads the lists.
+type Addresses struct {
+	ProxyProtocol  []string `koanf:"proxy-protocol" doc:"Addresses, prefixes such as 10.0.0.0/8, or unix, whose connections must begin with a PROXY header, version 1 or 2; others may not."`
+	Header         string   `koanf:"header" oneof:"none x-forwarded-for forwarded" doc:"The one header in which the trusted proxies name the device."`
+	TrustedProxies []string `koanf:"trusted-proxies" doc:"Addresses, prefixes such as 10.0.0.0/8, or unix, whose addresses.header is believed."`
+}
+
+// TLS is the bridge's own certificates, shown to devices, and whose certificates devices may show.
 type TLS struct {
-	Cert       string `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
-	Key        string `koanf:"key" doc:"PEM file with the private key of tls.cert."`
-	MinVersion string `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+	Cert         string        `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
+	Key          string        `koanf:"key" doc:"PEM file with the private key of tls.cert."`
+	OCSP         string        `koanf:"ocsp" doc:"DER file with the OCSP answer to staple to tls.cert; it may be missing."`
+	Certificates []Certificate `koanf:"certificates" doc:"Further certificates, each with cert, key and ocsp, picked by the name a device asks for (SNI); tls.cert, or else the first, is for all other names."`
+	ClientAuth   string        `koanf:"client-auth" oneof:"off request require" doc:"Whether a device shows a certificate: request checks one if it comes, require refuses devices without."`
+	ClientCA     string        `koanf:"client-ca" doc:"PEM file with the authorities of device certificates."`
+	CRL          string        `koanf:"crl" doc:"PEM or DER file with the revocation lists of the authorities in tls.client-ca."`
+	MinVersion   string        `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+}
+
+// Certificate names the files of one certificate.
+type Certificate struct {
+	Cert string `koanf:"cert" doc:"PEM file with the certificate, followed by its chain."`
+	Key  string `koanf:"key" doc:"PEM file with the private key of cert."`
+	OCSP string `koanf:"ocsp" doc:"DER file with the OCSP answer to staple to cert; it may be missing."`
 }
 
 // Upstream says which brokers there are. [ParseUpstream] reads one of its URLs.
@@ -43,6 +63,7 @@ type Upstream struct {
 	Headers        map[string]Secret `koanf:"headers" doc:"HTTP headers sent with the handshake to ws:// and wss:// brokers; values are secret."`
 	Subprotocol    string            `koanf:"subprotocol" doc:"Subprotocol offered to ws:// and wss:// brokers; empty offers none."`
 	DialTimeout    time.Duration     `koanf:"dial-timeout" range:"1ms 10m" doc:"Longest time for reaching a broker, with TLS and WebSocket handshake."`
+	ProxyProtocol  string            `koanf:"proxy-protocol" oneof:"off v1 v2" doc:"PROXY header with the device's address at the beginning of every connection to a broker; v2 tells of TLS and of the client certificate too."`
 	ConnackTimeout time.Duration     `koanf:"connack-timeout" range:"1ms 10m" doc:"Longest wait for a broker's CONNACK."`
 	HealthInterval time.Duration     `koanf:"health-interval" range:"10ms 1h" doc:"How often a broker is asked whether it answers."`
 }

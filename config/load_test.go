@@ -51,23 +51,19 @@ var samples = map[string][3]string{
 	"origins":                        {`[null]`, "http://b", "http://c"},
 	"subprotocol.optional":           {"true", "TRUE", "true"},
 	"subprotocol.extra":              {"[a]", "b", "c"},
+	"addresses.proxy-protocol":       {"[10.0.0.0/8]", "10.0.0.1", "fe80::/10"},
+	"addresses.header":               {"forwarded", "x-forwarded-for", "forwarded"},
+	"addresses.trusted-proxies":      {"[10.0.0.0/8]", "10.0.0.1", "fe80::/10"},
 	"tls.min-version":                {"1.3", "1.3", "1.3"},
 	"upstream.urls":                  {"[tcp://a]", "tcp://b", "tcp://c"},
 	"upstream.tls.min-version":       {"1.3", "1.3", "1.3"},
 	"upstream.headers":               {"{X.a: 1}", "X.a=2", "X.a=3"},
 	"upstream.subprotocol":           {"a", "b", "c"},
+	"upstream.proxy-protocol":        {"v1", "v2", "v1"},
 	"upstream.dial-timeout":          {"1s", "2s", "3s"},
 	"upstream.connack-timeout":       {"1s", "2s", "3s"},
 	"upstream.health-interval":       {"1s", "2s", "3s"},
 	"embedded.listen":                {":1", ":2", "off"},
-	"access.connect.client-id":       {"a", "b", "c"},
-	"access.connect.username":        {"a", "b", "c"},
-	"access.connect.password":        {"a", "b", "c"},
-	"access.require.client-id":       {"a", "b", "c"},
-	"access.require.username":        {"a", "b", "c"},
-	"access.retain":                  {"false", "FALSE", "false"},
-	"access.denied-publish":          {"close", "close", "close"},
-	"access.expiry-will":             {"false", "FALSE", "false"},
 	"limits.sessions":                {"1", "2", "3"},
 	"limits.dials":                   {"1", "2", "3"},
 	"limits.handshakes":              {"1", "2", "3"},
@@ -83,14 +79,31 @@ var samples = map[string][3]string{
 	"keepalive.idle-timeout":         {"1s", "2s", "3s"},
 	"drain.rate":                     {"1", "2", "3"},
 	"drain.timeout":                  {"1s", "2s", "0"},
-	"access.connect.user-properties": {"{X.a: 1}", "X.a=2", "X.a=3"},
 	"admin.listen":                   {":1", ":2", ""},
 	"log.level":                      {"debug", "warn", "error"},
 	"log.format":                     {"text", "json", "text"},
+	"access.connect.client-id":       {"a", "b", "c"},
+	"access.connect.username":        {"a", "b", "c"},
+	"access.connect.password":        {"a", "b", "c"},
+	"access.require.client-id":       {"a", "b", "c"},
+	"access.require.username":        {"a", "b", "c"},
+	"access.retain":                  {"false", "FALSE", "false"},
+	"access.denied-publish":          {"close", "close", "close"},
+	"access.expiry-will":             {"false", "FALSE", "false"},
+	"access.connect.user-properties": {"{X.a: 1}", "X.a=2", "X.a=3"},
 }
 
 // needsFiles are tested with certificates elsewhere.
-var needsFiles = []string{"tls.cert", "tls.key", "upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
+var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates", "tls.client-auth", "tls.client-ca", "tls.crl",
+	"upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
+
+// needed is what a key has no effect without: as a file says it, unless the key's sample takes its place, and as a flag.
+var needed = map[string]struct{ file, arg string }{
+	"upstream.headers":          {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
+	"upstream.proxy-protocol":   {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
+	"addresses.header":          {"", "--addresses.trusted-proxies=10.0.0.1"},
+	"addresses.trusted-proxies": {"", "--addresses.header=forwarded"},
+}
 
 // TestPrecedence sets every key in every combination of layers.
 func TestPrecedence(t *testing.T) {
@@ -107,8 +120,8 @@ func TestPrecedence(t *testing.T) {
 		for layers := range 1 << 3 {
 			var file string
 			var env, args []string
-			if key.Name == "upstream.headers" {
-				file, args = "upstream: {urls: [ws://b]}", []string{"--upstream=ws://b"}
+			if needs, ok := needed[key.Name]; ok && layers != 0 {
+				file, args = needs.file, []string{needs.arg}
 			}
 			if layers&1 != 0 {
 				file = nest(key.Name, sample[0])

@@ -20,7 +20,9 @@ const (
 	GiB       = 1024 * MiB
 )
 
-// The bounds on digits keep every size below 2^63, exact in the library's float64, and readable again as printed.
+// mostBytes bounds sizes: below it they are exact in the library's float64 and readable again as printed.
+const mostBytes = 1_000_000_000_000
+
 var (
 	plainBytes = regexp.MustCompile(`^[0-9]{1,12} ?[bB]?$`)
 	withUnit   = regexp.MustCompile(`^[0-9]{1,9}(\.[0-9]{1,3})? ?[kKmMgG]([iI]?[bB])?$`)
@@ -35,6 +37,9 @@ func ParseSize(text string) (Size, error) {
 		return Size(n), err
 	case withUnit.MatchString(text):
 		n, err := units.RAMInBytes(text)
+		if n >= mostBytes {
+			return 0, fmt.Errorf("%s is too large; 900GiB is about the most", show(text))
+		}
 		return Size(n), err
 	}
 	return 0, fmt.Errorf("%s is not a size", show(text))

@@ -21,7 +21,7 @@ import (
 func TestSize(t *testing.T) {
 	for text, want := range map[string]Size{
 		"0": 0, "512": 512, "512B": 512, "1 B": 1, "64KiB": 64 * KiB, "64k": 64 * KiB, "64 kb": 64 * KiB, "1.5MiB": 3 * MiB / 2,
-		"256MiB": 256 * MiB, "1GiB": GiB, "999999GiB": 999999 * GiB,
+		"256MiB": 256 * MiB, "1GiB": GiB, "900GiB": 900 * GiB,
 	} {
 		if got, err := ParseSize(text); got != want || err != nil {
 			t.Errorf("ParseSize(%q) = %v, %v", text, got, err)

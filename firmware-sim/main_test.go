@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -30,10 +29,7 @@ func sim(t *testing.T, args ...string) (code int, stdout, stderr string) {
 // nobody is a URL where nothing listens.
 func nobody(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := faulty.Listen(t)
 	_ = l.Close()
 	return "ws://" + l.Addr().String() + "/mqtt"
 }

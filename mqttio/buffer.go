@@ -11,7 +11,7 @@ const (
 	MaxWhole = 64 << 10
 
 	smallBuffer  = 1 << 10
-	mediumBuffer = 32 << 10
+	mediumBuffer = 16 << 10
 	// The largest topic and a packet identifier must fit as well, to be looked at before a long PUBLISH is let through.
 	largeBuffer = MaxWhole + 1<<10
 	// maxRun is how many packets one run holds.

@@ -46,11 +46,10 @@ type Stream struct {
 	pos int // buf.b[Headroom:pos] is the run, buf.b[pos:end] was not looked at yet
 	end int
 
-	left   int    // bytes after pos that belong to the long packet under way
-	long   Header // of that packet
-	want   int    // bytes needed from pos on to get further; 0: any
-	full   bool   // the last Fill filled the buffer: there is more where that came from
-	little bool   // the last Fill brought little
+	left int    // bytes after pos that belong to the long packet under way
+	long Header // of that packet
+	want int    // bytes needed from pos on to get further; 0: any
+	last int    // bytes that the last Fill brought
 }
 
 // Packet is what [Stream.Next] found.
@@ -214,15 +213,17 @@ func (s *Stream) Idle() bool { return s.buf == nil && s.left == 0 }
 // Fill reads once from r and returns how many bytes came. Call Done first.
 func (s *Stream) Fill(r io.Reader) (int, error) {
 	s.room()
-	space := s.buf.b[s.end:]
-	n, err := r.Read(space)
+	n, err := r.Read(s.buf.b[s.end:])
 	s.end += n
-	s.full, s.little = n == len(space), n < smallBuffer/2
+	s.last = n
 	if s.pos == s.end {
 		s.Done()
 	}
 	return n, err
 }
+
+// Drained reports whether the last Fill found less than there was room for: the next one is likely to wait.
+func (s *Stream) Drained() bool { return s.last < mediumBuffer/2 }
 
 // room makes sure that there is a buffer, large enough for what is wanted and for what is likely to come.
 func (s *Stream) room() {
@@ -244,10 +245,8 @@ func (s *Stream) class() int8 {
 	switch {
 	case need > mediumBuffer:
 		return classLarge
-	case need > smallBuffer, s.full, s.left > smallBuffer:
+	case need > smallBuffer, s.left > smallBuffer, s.last > smallBuffer/2: // where much came, much will come
 		return classMedium
-	case s.buf != nil && !s.little:
-		return s.buf.class
 	}
 	return classSmall
 }

@@ -17,6 +17,10 @@ const (
 	CauseSubprotocol      Cause = "subprotocol"
 )
 
+// CauseProxyHeader is why a connection is closed before it can say anything: it comes from a peer that must send a PROXY header
+// and sends none, or a bad one. See [ListenerOptions].
+const CauseProxyHeader Cause = "proxy-header"
+
 // Causes for which an open WebSocket is closed.
 const (
 	CauseTextFrame     Cause = "text-frame"     // [MQTT-6.0.0-1]

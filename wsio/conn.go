@@ -17,6 +17,7 @@ import (
 type Conn struct {
 	// Set once.
 	nc          net.Conn
+	device      net.Addr // nil: as nc says
 	subprotocol string
 	maxFrame    int
 
@@ -54,8 +55,24 @@ func (c *Conn) NetConn() net.Conn { return c.nc }
 // LocalAddr returns the bridge's address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }
 
-// RemoteAddr returns the device's address.
-func (c *Conn) RemoteAddr() net.Addr { return c.nc.RemoteAddr() }
+// RemoteAddr returns the device's address, the same that the request had as RemoteAddr: what a believed proxy says, otherwise
+// the other end of the connection. Its port is 0 where a proxy named none.
+func (c *Conn) RemoteAddr() net.Addr {
+	if c.device != nil {
+		return c.device
+	}
+	return c.nc.RemoteAddr()
+}
+
+// TLS returns the state of the connection's TLS, or nil if there is none.
+func (c *Conn) TLS() *tls.ConnectionState {
+	t, ok := c.nc.(*tls.Conn)
+	if !ok {
+		return nil
+	}
+	state := t.ConnectionState()
+	return &state
+}
 
 // SetDeadline sets both deadlines.
 func (c *Conn) SetDeadline(t time.Time) error { return c.nc.SetDeadline(t) }

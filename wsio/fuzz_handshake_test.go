@@ -72,7 +72,7 @@ func FuzzHandshake(f *testing.F) {
 	}})
 	server := wsio.NewServer(h, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 4 << 10}, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(wsio.NewGate(10).Listener(l, nil)) }()
+	go func() { served <- server.Serve(wsio.NewGate(10).Listener(l, wsio.ListenerOptions{})) }()
 	f.Cleanup(func() {
 		_ = server.Close()
 		<-served

@@ -73,7 +73,7 @@ func newBubbleServer(gate *wsio.Gate, config *tls.Config) *bubbleServer {
 	h := wsio.NewHandler(wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) { s.conns <- c }})
 	limits := wsio.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}
 	s.server = wsio.NewServer(h, limits, slog.New(slog.DiscardHandler))
-	go func() { s.served <- s.server.Serve(gate.Listener(s.l, config)) }()
+	go func() { s.served <- s.server.Serve(gate.Listener(s.l, wsio.ListenerOptions{TLS: config})) }()
 	return s
 }
 
@@ -247,7 +247,7 @@ func TestGateIsSharedFairly(t *testing.T) {
 func TestGateCloseWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes := newPipeListener()
-		l := wsio.NewGate(1).Listener(pipes, nil)
+		l := wsio.NewGate(1).Listener(pipes, wsio.ListenerOptions{})
 		first := pipes.dial()
 		held, err := l.Accept()
 		if err != nil {

@@ -24,6 +24,12 @@ type Options struct {
 	ExtraSubprotocols []string
 	// MaxFrame is the largest payload of a frame to the device, in bytes. 0: 64 KiB.
 	MaxFrame int
+	// AddressHeader names the device where TrustedProxies stand in front. What the options below are given as RemoteAddr of a
+	// request, and of a [Conn], is the device's address, found once: from a PROXY header (see [ListenerOptions]), then from
+	// this header.
+	AddressHeader AddressHeader
+	// TrustedProxies are the machines whose word in that header counts.
+	TrustedProxies Peers
 	// Admit is asked before the upgrade whether a session would be taken now, and names the cause if not. Nil: always.
 	Admit func(*http.Request) (cause string)
 	// Answer says how a refusal is told to the device. cause is a [Cause] or what Admit returned. Nil: status 400 and the cause.
@@ -68,6 +74,12 @@ func NewHandler(opts Options) *Handler {
 // ServeHTTP upgrades a good handshake and refuses everything else with less than 1 KiB (device-quirks H9): ESP32 firmware
 // reads any response into 1024 bytes. It never redirects (H10).
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	device := h.deviceAddr(r)
+	if device != nil {
+		copied := *r
+		r = &copied
+		r.RemoteAddr = device.String()
+	}
 	if isBrowserVisit(r) && h.knownPath(r) {
 		writePage(w)
 		return
@@ -87,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	conn, err := upgrade(w, r, subprotocol, h.opts.MaxFrame)
+	conn, err := upgrade(w, r, device, subprotocol, h.opts.MaxFrame)
 	switch {
 	case err == nil:
 		h.opts.Accepted(conn, r)

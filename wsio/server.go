@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -45,17 +46,53 @@ type Gate struct {
 // NewGate returns a gate with n places.
 func NewGate(n int) *Gate { return &Gate{places: make(chan struct{}, n)} } // the buffer is the limit itself
 
-// Listener returns l behind the gate, speaking TLS if config is not nil.
-func (g *Gate) Listener(l net.Listener, config *tls.Config) net.Listener {
-	gated := &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
-	if config == nil {
-		return gated
+// ListenerOptions say how a listener behind a gate treats connections. The zero value takes them as they come.
+type ListenerOptions struct {
+	// TLS is spoken if it is not nil. What its GetConfigForClient returns must not change afterwards.
+	TLS *tls.Config
+	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
+	ProxyProtocol Peers
+	// HeaderTimeout is how long such a header may take. Must be above zero if there are such peers.
+	HeaderTimeout time.Duration
+	// Refused hears of connections that had to have a PROXY header and had no good one. Nil: nobody does.
+	Refused func(peer net.Addr, cause Cause, err error)
+}
+
+// Listener returns l behind the gate.
+func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
+	l = &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
+	if opts.ProxyProtocol.Unix || len(opts.ProxyProtocol.Prefixes) > 0 {
+		l = &proxyListener{Listener: l, opts: opts}
 	}
+	if opts.TLS == nil {
+		return l
+	}
+	config := forDevices(opts.TLS)
+	if latest := config.GetConfigForClient; latest != nil {
+		var last atomic.Pointer[[2]*tls.Config] // as it came and as it is used
+		config.GetConfigForClient = func(hello *tls.ClientHelloInfo) (*tls.Config, error) {
+			c, err := latest(hello)
+			if err != nil || c == nil {
+				return c, err
+			}
+			known := last.Load()
+			if known == nil || known[0] != c {
+				known = &[2]*tls.Config{c, forDevices(c)}
+				last.Store(known)
+			}
+			return known[1], nil
+		}
+	}
+	return tls.NewListener(l, config)
+}
+
+// forDevices is a configuration as devices need it.
+func forDevices(config *tls.Config) *tls.Config {
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	// A frame that fits one TLS record shall travel in one (device-quirks D2): Go would begin with small records.
 	config.DynamicRecordSizingDisabled = true
-	return tls.NewListener(gated, config)
+	return config
 }
 
 type gatedListener struct {
@@ -109,17 +146,26 @@ func (c *gatedConn) Close() error {
 // NetConn returns the connection below.
 func (c *gatedConn) NetConn() net.Conn { return c.Conn }
 
-// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrapper off where nothing
-// else refers to it.
-func release(nc net.Conn) net.Conn {
-	switch c := nc.(type) {
-	case *gatedConn:
-		c.leave()
-		return c.Conn
-	case *tls.Conn:
-		if g, ok := c.NetConn().(*gatedConn); ok {
+// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrappers off where nothing
+// else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
+// taken yet.
+func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
+	if t, ok := nc.(*tls.Conn); ok {
+		inner := t.NetConn()
+		if p, ok := inner.(*proxiedConn); ok {
+			inner = p.Conn
+		}
+		if g, ok := inner.(*gatedConn); ok {
 			g.leave()
 		}
+		return nc, nil, nil
 	}
-	return nc
+	if p, ok := nc.(*proxiedConn); ok {
+		nc, device, early = p.Conn, p.device, p.early
+	}
+	if g, ok := nc.(*gatedConn); ok {
+		g.leave()
+		nc = g.Conn
+	}
+	return nc, device, early
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,7 @@ const patience = 10 * time.Second // for what should come at once
 
 // testServer is a real server on a port of its own. Devices that are let in are closed at once unless accepted says otherwise.
 type testServer struct {
+	network  string
 	addr     string
 	tls      bool
 	gate     *wsio.Gate
@@ -33,6 +35,9 @@ type serverConfig struct {
 	opts   wsio.Options
 	limits wsio.Limits
 	tls    *tls.Config
+
+	listener wsio.ListenerOptions // TLS is filled in
+	unix     bool                 // listen on a socket in the file system
 }
 
 func startServer(t testing.TB, c serverConfig) *testServer {
@@ -50,16 +55,21 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 	if c.opts.Refused == nil {
 		c.opts.Refused = func(_ *http.Request, cause string) { s.refused <- cause }
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	network, address := "tcp", "127.0.0.1:0"
+	if c.unix {
+		network, address = "unix", filepath.Join(t.TempDir(), "s")
+	}
+	l, err := net.Listen(network, address)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.addr = l.Addr().String()
+	s.network, s.addr = network, l.Addr().String()
+	c.listener.TLS, c.listener.HeaderTimeout = c.tls, c.limits.HandshakeTimeout
 	s.recorder.Listener = l
 	s.gate = wsio.NewGate(c.limits.Handshakes)
 	server := wsio.NewServer(wsio.NewHandler(c.opts), c.limits, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.gate.Listener(&s.recorder, c.tls)) }()
+	go func() { served <- server.Serve(s.gate.Listener(&s.recorder, c.listener)) }()
 	t.Cleanup(func() {
 		_ = server.Close()
 		if err := <-served; err != http.ErrServerClosed {
@@ -72,7 +82,7 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 // dial connects, with TLS 1.2 if the server speaks TLS: there application data has records of its own type.
 func (s *testServer) dial(t testing.TB) net.Conn {
 	t.Helper()
-	nc, err := net.Dial("tcp", s.addr)
+	nc, err := net.Dial(s.network, s.addr)
 	if err == nil && s.tls {
 		client := tls.Client(nc, &tls.Config{InsecureSkipVerify: true, MaxVersion: tls.VersionTLS12})
 		err = client.Handshake()

@@ -1,12 +1,14 @@
 package wsio_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"math/big"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -26,5 +28,26 @@ func tlsConfig(t testing.TB) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}},
 		MinVersion:   tls.VersionTLS12,
+	}
+}
+
+// TestTLSOfNow: each handshake takes the configuration of its time, and speaks HTTP/1.1 with it.
+func TestTLSOfNow(t *testing.T) {
+	var now atomic.Pointer[tls.Config]
+	latest := &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) { return now.Load(), nil }}
+	s := startServer(t, serverConfig{tls: latest})
+	s.tls = false
+	for range 2 {
+		now.Store(tlsConfig(t))
+		for range 2 {
+			nc := tls.Client(s.dial(t), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
+			if err := nc.Handshake(); err != nil {
+				t.Fatal(err)
+			}
+			state := nc.ConnectionState()
+			if state.NegotiatedProtocol != "http/1.1" || !bytes.Equal(state.PeerCertificates[0].Raw, now.Load().Certificates[0].Certificate[0]) {
+				t.Errorf("protocol %q, or another certificate", state.NegotiatedProtocol)
+			}
+		}
 	}
 }

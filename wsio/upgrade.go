@@ -13,11 +13,11 @@ import (
 // errNotTaken means that the connection is still net/http's and nothing was answered.
 var errNotTaken = errors.New("take over the connection")
 
-// upgrade answers 101 and returns the open WebSocket.
+// upgrade answers 101 and returns the open WebSocket of the device with that address, nil if it is the connection's.
 //
 // The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
 // write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes.
-func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, maxFrame int) (*Conn, error) {
+func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, maxFrame int) (*Conn, error) {
 	u := &upgrader{w: w, header: make(http.Header)}
 	opts := websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
 	if subprotocol != "" {
@@ -37,7 +37,12 @@ func upgrade(w http.ResponseWriter, r *http.Request, subprotocol string, maxFram
 		u.nc.Close()
 		return nil, fmt.Errorf("write the 101 response: %w", err)
 	}
-	return newConn(u.nc, u.early, subprotocol, maxFrame), nil
+	if device == nil {
+		device = u.device
+	}
+	conn := newConn(u.nc, u.early, subprotocol, maxFrame)
+	conn.device = device
+	return conn, nil
 }
 
 // upgrader is the ResponseWriter that the library sees: it keeps the headers and takes the connection out of net/http without
@@ -46,6 +51,7 @@ type upgrader struct {
 	w      http.ResponseWriter
 	header http.Header
 	nc     net.Conn
+	device net.Addr // from a PROXY header that is gone with its wrapper; otherwise nil
 	early  []byte
 }
 
@@ -70,7 +76,9 @@ func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		peeked, _ := rw.Reader.Peek(n)
 		u.early = append(u.early, peeked...)
 	}
-	u.nc = release(nc)
+	var early []byte
+	u.nc, u.device, early = release(nc)
+	u.early = append(u.early, early...)
 	g := guard{nc}
 	const smallest = 16
 	return g, bufio.NewReadWriter(bufio.NewReaderSize(g, smallest), bufio.NewWriterSize(g, smallest)), nil

@@ -7,20 +7,23 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
-	"github.com/mochi-mqtt/server/v2/listeners"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/mqttio"
 )
 
 // Embedded is a broker in this process, for trying things out: it takes every device and keeps nothing when it ends. It
 // implements [bridge.Upstream].
 type Embedded struct {
-	server *mqtt.Server
-	wg     sync.WaitGroup
+	server   *mqtt.Server
+	listener net.Listener // nil without
+	wg       sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[net.Conn]struct{} // the broker's ends; nil after Close
 }
 
 // EmbeddedName is the embedded broker's name in logs.
@@ -33,38 +36,85 @@ func NewEmbedded(address string) (e *Embedded, listenErr, err error) {
 	if err := server.AddHook(new(auth.AllowHook), nil); err != nil {
 		return nil, nil, fmt.Errorf("start the embedded broker: %w", err)
 	}
-	if address != "" {
-		l := listeners.NewTCP(listeners.Config{ID: "tcp", Type: listeners.TypeTCP, Address: address})
-		listenErr = server.AddListener(l)
-	}
 	if err := server.Serve(); err != nil {
 		return nil, nil, fmt.Errorf("start the embedded broker: %w", err)
 	}
-	return &Embedded{server: server}, listenErr, nil
+	e = &Embedded{server: server, conns: make(map[net.Conn]struct{})}
+	if address == "" {
+		return e, nil, nil
+	}
+	if e.listener, listenErr = net.Listen("tcp", address); listenErr == nil {
+		e.wg.Go(e.accept)
+	}
+	return e, listenErr, nil
 }
+
+// accept takes tools in until the listener is closed. The library's own listener would be waited for as long as somebody is
+// connected who says nothing.
+func (e *Embedded) accept() {
+	for {
+		nc, err := e.listener.Accept()
+		switch {
+		case err == nil:
+			_ = e.take(nc)
+		case errors.Is(err, net.ErrClosed):
+			return
+		default: // no descriptor left, most likely
+			time.Sleep(acceptPause)
+		}
+	}
+}
+
+const acceptPause = 100 * time.Millisecond
 
 // Ready is always true.
 func (e *Embedded) Ready() bool { return true }
 
 // Dial connects a device to the broker within the process.
-func (e *Embedded) Dial(context.Context, *mqttio.Connect) (bridge.Broker, error) {
+func (e *Embedded) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 	ours, theirs := net.Pipe()
-	e.wg.Go(func() {
-		defer theirs.Close()
-		_ = e.server.EstablishConnection(EmbeddedName, theirs) // the session sees the end of its connection
-	})
+	if err := e.take(theirs); err != nil {
+		return bridge.Broker{}, err
+	}
 	return bridge.Broker{Conn: ours, Name: EmbeddedName}, nil
+}
+
+// take serves a connection, which it closes in the end.
+func (e *Embedded) take(nc net.Conn) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.conns == nil {
+		nc.Close()
+		return net.ErrClosed
+	}
+	e.conns[nc] = struct{}{}
+	e.wg.Go(func() { e.serve(nc) })
+	return nil
+}
+
+// serve is a connection's goroutine in the broker. It closes the connection.
+func (e *Embedded) serve(nc net.Conn) {
+	_ = e.server.EstablishConnection(EmbeddedName, nc) // the session sees the end of its connection
+	nc.Close()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.conns, nc)
 }
 
 // Outcome learns nothing.
 func (e *Embedded) Outcome(string, bool) {}
 
-// Close stops the broker and waits for its connections to end.
+// Close closes all connections, waits for them to end, and stops the broker.
 func (e *Embedded) Close() error {
-	err := e.server.Close()
-	e.wg.Wait()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
+	if e.listener != nil {
+		e.listener.Close()
 	}
-	return err
+	e.mu.Lock()
+	for nc := range e.conns {
+		nc.Close()
+	}
+	e.conns = nil
+	e.mu.Unlock()
+	e.wg.Wait()
+	return e.server.Close()
 }

@@ -2,20 +2,27 @@ package upstream
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
 // broker is a target and what is known of it.
 type broker struct {
 	target    target
+	began     time.Time
 	up        atomic.Bool
-	seen      atomic.Int64  // when it answered last, as Unix nanoseconds
+	seen      atomic.Int64  // when it answered last, as a Duration since began: a clock that is set changes nothing
+	silent    atomic.Int32  // CONNECTs in a row that it did not answer
+	hushed    atomic.Int64  // until when a connection proves nothing, as a Duration since began
 	suspected chan struct{} // of one: a probe is asked for, once
 }
 
-func newBroker(t target) *broker { return &broker{target: t, suspected: make(chan struct{}, 1)} }
+func newBroker(t target) *broker {
+	return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
+}
 
 // suspect asks for a probe soon.
 func (b *broker) suspect() {
@@ -23,6 +30,34 @@ func (b *broker) suspect() {
 	case b.suspected <- struct{}{}:
 	default:
 	}
+}
+
+// silentMost is how many devices in a row a broker may leave without CONNACK before it counts as down: one that hangs still
+// takes connections, since the kernel does that for it.
+const silentMost = 3
+
+var errSilent = errors.New("it takes connections and does not answer CONNECT")
+
+// unanswered notes that a CONNECT was not answered.
+func (p *Pool) unanswered(b *broker) {
+	if b.silent.Add(1) < silentMost {
+		b.suspect()
+		return
+	}
+	b.hushed.Store(int64(time.Since(b.began) + p.opts.HealthInterval))
+	p.learn(b, fmt.Errorf("dial %s: %w", b.target.name, errSilent))
+}
+
+// answered notes that a CONNECT was answered.
+func (p *Pool) answered(b *broker) {
+	b.silent.Store(0)
+	b.hushed.Store(0)
+	p.learn(b, nil)
+}
+
+// ours reports whether a dial failed for want of something on this side: it says nothing about the broker.
+func ours(err error) bool {
+	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL)
 }
 
 const (
@@ -43,7 +78,7 @@ func (p *Pool) watch(ctx context.Context, b *broker) {
 			timer.Stop()
 			return
 		case <-timer.C:
-			if b.up.Load() && time.Since(time.Unix(0, b.seen.Load())) < p.opts.HealthInterval {
+			if b.up.Load() && time.Since(b.began)-time.Duration(b.seen.Load()) < p.opts.HealthInterval {
 				continue // real devices have just shown it
 			}
 		case <-b.suspected:
@@ -71,13 +106,16 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (p *Pool) probe(ctx context.Context, b *broker) error {
 	dialCtx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
 	defer cancel()
-	nc, err := p.dialer.dial(dialCtx, &b.target)
+	nc, err := p.dialer.dial(dialCtx, &b.target, nil)
 	if err == nil {
 		nc.Close()
 	} else {
 		err = fmt.Errorf("dial %s: %w", b.target.name, err)
 	}
-	if ctx.Err() == nil {
+	switch {
+	case ctx.Err() != nil || ours(err):
+	case err == nil && time.Since(b.began) < time.Duration(b.hushed.Load()):
+	default:
 		p.learn(b, err)
 	}
 	return err
@@ -86,13 +124,14 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 // learn keeps what was seen of b: nil if it answered.
 func (p *Pool) learn(b *broker, err error) {
 	if err == nil {
-		b.seen.Store(time.Now().UnixNano())
+		b.seen.Store(int64(time.Since(b.began)))
 		if !b.up.Load() && !b.up.Swap(true) {
 			p.opts.Log.Info("broker answers", "broker", b.target.name)
 		}
 		return
 	}
 	if b.up.Swap(false) {
+		b.suspect() // wakes the watch, which may have chosen to sleep for long when b was up
 		p.opts.Log.Warn("broker does not answer; devices get 503 until one does", "broker", b.target.name, "error", err.Error())
 	}
 }

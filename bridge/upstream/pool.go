@@ -12,17 +12,17 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/mqttio"
 )
 
 // Options make a [Pool].
 type Options struct {
-	URLs           []*url.URL    // of the brokers, best first: tcp, tls, unix, ws or wss, with host and port
-	TLS            *tls.Config   // for tls and wss; nil: the system's roots, TLS 1.2
-	Headers        http.Header   // sent when opening ws and wss
-	Subprotocol    string        // offered on ws and wss, where the broker must agree to it; "": none
-	DialTimeout    time.Duration // of a probe
-	HealthInterval time.Duration // how old the knowledge about a broker may be
+	URLs           []*url.URL         // of the brokers, best first: tcp, tls, unix, ws or wss, with host and port
+	TLS            func() *tls.Config // for tls and wss, asked before each dial; nil: the system's roots, TLS 1.2
+	Headers        http.Header        // sent when opening ws and wss
+	Subprotocol    string             // offered on ws and wss, where the broker must agree to it; "": none
+	ProxyProtocol  int                // version of the PROXY header that every connection begins with, 1 or 2; 0: none
+	DialTimeout    time.Duration      // of a probe
+	HealthInterval time.Duration      // how old the knowledge about a broker may be
 	Log            *slog.Logger
 }
 
@@ -39,9 +39,12 @@ func NewPool(opts Options) (*Pool, error) {
 		return nil, errors.New("no broker URL")
 	}
 	if opts.TLS == nil {
-		opts.TLS = &tls.Config{MinVersion: tls.VersionTLS12}
+		config := &tls.Config{MinVersion: tls.VersionTLS12}
+		opts.TLS = func() *tls.Config { return config }
 	}
-	p := &Pool{opts: opts, dialer: dialer{tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol}}
+	p := &Pool{opts: opts, dialer: dialer{
+		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,
+	}}
 	for _, u := range opts.URLs {
 		t, err := newTarget(u)
 		if err != nil {
@@ -83,37 +86,41 @@ func (p *Pool) Ready() bool {
 }
 
 // Dial connects to the first broker that answers, trying those that did not lately last.
-func (p *Pool) Dial(ctx context.Context, _ *mqttio.Connect) (bridge.Broker, error) {
+func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broker, error) {
 	var errs []error
 	for _, wantUp := range []bool{true, false} {
 		for _, b := range p.brokers {
 			if b.up.Load() != wantUp {
 				continue
 			}
-			nc, err := p.dialer.dial(ctx, &b.target)
+			nc, err := p.dialer.dial(ctx, &b.target, &device)
 			if err == nil {
 				return bridge.Broker{Conn: nc, Name: b.target.name}, nil
 			}
 			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
 			if ctx.Err() != nil {
+				b.suspect() // the session may have given up, or the broker is silent: a probe tells
 				return bridge.Broker{}, errors.Join(errs...)
 			}
-			p.learn(b, err)
+			if !ours(err) {
+				p.learn(b, err)
+			}
 		}
 	}
 	return bridge.Broker{}, errors.Join(errs...)
 }
 
-// Outcome learns from a session: a broker that answered is well, one that did not is probed at once.
+// Outcome learns from a session: a broker that answered CONNECT is well, one that did not is probed at once, and is down for
+// a health interval when it did not answer several in a row.
 func (p *Pool) Outcome(name string, answered bool) {
 	for _, b := range p.brokers {
 		if b.target.name != name {
 			continue
 		}
 		if answered {
-			p.learn(b, nil)
+			p.answered(b)
 		} else {
-			b.suspect()
+			p.unanswered(b)
 		}
 		return
 	}

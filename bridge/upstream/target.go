@@ -16,7 +16,7 @@ type target struct {
 
 // newTarget takes a URL with one of the schemes above, a host with a port and no user name.
 func newTarget(u *url.URL) (t target, err error) {
-	t = target{scheme: u.Scheme, address: u.Host, host: u.Hostname(), url: u.String(), name: u.Scheme + "://" + u.Host}
+	t = target{scheme: u.Scheme, address: u.Host, host: u.Hostname(), url: u.String(), name: u.Scheme + "://" + u.Host + u.Path}
 	switch u.Scheme {
 	case "unix":
 		t.address, t.name = u.Path, "unix://"+u.Path

@@ -11,13 +11,15 @@ import (
 	"sync"
 
 	"github.com/coder/websocket"
+
+	"mqtt-ws-bridge/bridge"
 )
 
 // dialWebSocket opens a WebSocket and makes a byte stream of it: each write is one binary message of whole packets.
-func (d *dialer) dialWebSocket(ctx context.Context, t *target) (net.Conn, error) {
+func (d *dialer) dialWebSocket(ctx context.Context, t *target, device *bridge.DeviceInfo) (net.Conn, error) {
 	var raw net.Conn
 	dial := func(ctx context.Context, network, address string) (nc net.Conn, err error) {
-		raw, err = new(net.Dialer).DialContext(ctx, network, address)
+		raw, err = d.open(ctx, network, address, device)
 		return raw, err
 	}
 	transport := &http.Transport{DialContext: dial, TLSClientConfig: d.tlsFor(t), DisableKeepAlives: true}

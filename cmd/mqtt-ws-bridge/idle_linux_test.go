@@ -19,8 +19,8 @@ import (
 	"mqtt-ws-bridge/internal/certs"
 )
 
-// TestIdleDevicesOwnNoGoroutine has devices fall quiet over ws and wss, and wakes them from both ends, through real sockets and
-// the wiring of the program.
+// TestIdleDevicesOwnNoGoroutine has devices fall quiet over ws and wss, with and without a proxy in front, and wakes them from
+// both ends, through real sockets and the wiring of the program.
 func TestIdleDevicesOwnNoGoroutine(t *testing.T) {
 	if testing.Short() {
 		t.Skip("waits for sessions to fall quiet")
@@ -53,8 +53,9 @@ func TestIdleDevicesOwnNoGoroutine(t *testing.T) {
 	p.start()
 
 	var devices, ends []net.Conn
-	for i := range p.deviceListeners {
-		device := openDevice(t, deviceURL(p.addresses[i], p.deviceListeners[i].Addr(), "/mqtt"), roots)
+	for i := range 2 * len(p.deviceListeners) {
+		listener, proxied := i/2, i%2 == 1
+		device := openDevice(t, deviceURL(p.addresses[listener], p.deviceListeners[listener].Addr(), "/mqtt"), roots, proxied)
 		send(t, device, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a")
 		end := <-brokers
 		t.Cleanup(func() { end.Close() })
@@ -77,6 +78,9 @@ func TestIdleDevicesOwnNoGoroutine(t *testing.T) {
 	}
 }
 
+// proxy is the address of this machine from which connections begin with a PROXY header.
+const proxy = "127.0.0.2"
+
 // idleConfig is a bridge with a plain and a TLS listener in front of a broker.
 func idleConfig(t *testing.T, broker string) (*config.Config, *x509.CertPool) {
 	ca := certs.New(t)
@@ -84,14 +88,25 @@ func idleConfig(t *testing.T, broker string) (*config.Config, *x509.CertPool) {
 	cfg := config.Default()
 	cfg.Listen = []string{"ws://127.0.0.1:0", "wss://127.0.0.1:0"}
 	cfg.TLS.Cert, cfg.TLS.Key = cert.CertFile, cert.KeyFile
+	cfg.Addresses.ProxyProtocol = []string{proxy}
 	cfg.Upstream.URLs = []string{"tcp://" + broker}
 	cfg.Admin.Listen = ""
 	return cfg, ca.Pool()
 }
 
-func openDevice(t *testing.T, url string, roots *x509.CertPool) net.Conn {
+func openDevice(t *testing.T, url string, roots *x509.CertPool, proxied bool) net.Conn {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}
+	if proxied {
+		transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+			dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(proxy)}}
+			nc, err := dialer.DialContext(ctx, network, address)
+			if err == nil {
+				_, err = io.WriteString(nc, "PROXY TCP4 203.0.113.7 192.0.2.1 4711 8083\r\n")
+			}
+			return nc, err
+		}
+	}
 	ws, _, err := websocket.Dial(t.Context(), strings.Replace(url, "localhost", "127.0.0.1", 1), &websocket.DialOptions{
 		Subprotocols: []string{"mqtt"}, HTTPClient: &http.Client{Transport: transport},
 	})
@@ -100,23 +115,6 @@ func openDevice(t *testing.T, url string, roots *x509.CertPool) net.Conn {
 	}
 	t.Cleanup(func() { ws.CloseNow() })
 	return websocket.NetConn(context.Background(), ws, websocket.MessageBinary)
-}
-
-func send(t *testing.T, nc net.Conn, bytes string) {
-	t.Helper()
-	if _, err := nc.Write([]byte(bytes)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func receive(t *testing.T, nc net.Conn, want string) {
-	t.Helper()
-	nc.SetReadDeadline(time.Now().Add(10 * time.Second))
-	got := make([]byte, len(want))
-	if n, err := io.ReadFull(nc, got); err != nil || string(got) != want {
-		t.Fatalf("read % x and %v, want % x", got[:n], err, want)
-	}
-	nc.SetReadDeadline(time.Time{})
 }
 
 // awaitNoSession waits until no goroutine runs a session.

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,14 +10,19 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
 )
@@ -35,11 +39,15 @@ type process struct {
 	cancel context.CancelFunc
 	wg     sync.WaitGroup
 
+	registry   *prometheus.Registry
+	tlsMetrics *tlsfiles.Metrics
+	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
+
 	bridge   *bridge.Bridge
-	door     *door              // nil if access says nothing
-	lot      *park.Lot          // nil where the system has none
-	pool     *upstream.Pool     // nil with the embedded broker
-	embedded *upstream.Embedded // nil with brokers of the user's
+	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
+	lot      *park.Lot            // nil where the system has none
+	pool     *upstream.Pool       // nil with the embedded broker
+	embedded *upstream.Embedded   // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
 	embeddedListens bool
 	brokerNames     []string
@@ -53,7 +61,8 @@ type process struct {
 
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
-	p := &process{cfg: cfg, log: log}
+	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
@@ -64,11 +73,13 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	return p, nil
 }
 
-func (p *process) wireAccess() (err error) {
-	if p.door, err = newDoor(p.cfg, p.log); err != nil || p.door == nil {
+func (p *process) wireAccess() error {
+	d, err := newDoor(p.cfg, p.log, nil)
+	if err != nil || d == nil {
 		return err
 	}
-	for _, remote := range p.door.remotes {
+	p.door.Store(d)
+	for _, remote := range d.remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -78,9 +89,9 @@ func (p *process) wireUpstream() error {
 	if len(p.cfg.Upstream.URLs) == 0 {
 		return p.wireEmbedded()
 	}
-	tlsConfig, err := upstreamTLS(&p.cfg.Upstream.TLS)
+	brokerTLS, err := p.keepTLS(tlsfiles.NewClient(p.cfg.BrokerTLS(), p.tlsOptions("upstream")))
 	if err != nil {
-		return err
+		return fmt.Errorf("upstream.tls: %w", err)
 	}
 	headers := make(http.Header)
 	for name, value := range p.cfg.Upstream.Headers {
@@ -96,10 +107,23 @@ func (p *process) wireUpstream() error {
 		p.brokerNames = append(p.brokerNames, u.Scheme+"://"+u.Host+u.Path)
 	}
 	p.pool, err = upstream.NewPool(upstream.Options{
-		URLs: urls, TLS: tlsConfig, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
-		DialTimeout: p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
+		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
+		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
+		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
 	})
 	return err
+}
+
+func (p *process) tlsOptions(use string) tlsfiles.Options {
+	return tlsfiles.Options{Use: use, Log: p.log, Metrics: p.tlsMetrics}
+}
+
+// keepTLS has a store's files watched and reloaded.
+func (p *process) keepTLS(store *tlsfiles.Store, err error) (*tlsfiles.Store, error) {
+	if err == nil {
+		p.tlsStores = append(p.tlsStores, store)
+	}
+	return store, err
 }
 
 func (p *process) wireEmbedded() error {
@@ -122,7 +146,7 @@ func (p *process) wireBridge() error {
 	if p.pool != nil {
 		up = p.pool
 	}
-	reg := admin.NewRegistry()
+	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
 		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
@@ -136,7 +160,12 @@ func (p *process) wireBridge() error {
 		},
 	})
 	p.admin = admin.NewServer(p.bridge, reg, p.log)
+	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
+		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
 		MaxFrame: int(p.cfg.Downlink.FrameSize),
@@ -145,7 +174,7 @@ func (p *process) wireBridge() error {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door != nil {
+	if p.door.Load() != nil {
 		handler = withVisit(handler)
 	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
@@ -177,8 +206,8 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
-	if p.door != nil {
-		return p.door.admit(r)
+	if d := p.door.Load(); d != nil {
+		return d.admit(r)
 	}
 	return ""
 }
@@ -192,26 +221,51 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	if p.door == nil {
+	d := p.door.Load()
+	if d == nil {
 		p.bridge.Start(c)
 		return
 	}
-	p.bridge.StartWith(c, p.door.pass(r))
+	p.bridge.StartWith(c, d.pass(r))
 }
 
 // answer tells a refused device what the table of reasons says.
-func (p *process) answer(cause string) wsio.Answer {
+func answer(cause string) wsio.Answer {
 	r := bridge.ReasonByLabel(cause)
-	a := wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
-	if r == bridge.ReasonUnauthorized && p.door != nil {
-		a.Challenge = p.door.challenge
+	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+}
+
+// answer is the same, with a challenge where the device has to prove who it is.
+func (p *process) answer(cause string) wsio.Answer {
+	a := answer(cause)
+	if d := p.door.Load(); d != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = d.challenge
 	}
 	return a
+}
+
+// addressHeaders are the words of addresses.header.
+var addressHeaders = map[string]wsio.AddressHeader{"x-forwarded-for": wsio.XForwardedFor, "forwarded": wsio.Forwarded}
+
+func peers(items []string) (wsio.Peers, error) {
+	prefixes, unix, err := config.ParsePeers(items)
+	return wsio.Peers{Prefixes: prefixes, Unix: unix}, err
+}
+
+// refusedConn hears of a connection that was closed before it could ask for anything.
+func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
+	p.log.Debug("connection refused", "device", peer.String(), "error", err.Error())
+	p.bridge.Refused(bridge.ReasonByLabel(string(cause)), peer.String(), "")
 }
 
 // openDevices opens the listeners for devices, behind one gate for all.
 func (p *process) openDevices() error {
 	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
+	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn}
+	var err error
+	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
+		return err
+	}
 	var tlsConfig *tls.Config
 	for _, text := range p.cfg.Listen {
 		a, err := config.ParseListen(text)
@@ -219,22 +273,20 @@ func (p *process) openDevices() error {
 			return err
 		}
 		if a.TLS && tlsConfig == nil {
-			if tlsConfig, err = deviceTLS(&p.cfg.TLS); err != nil {
-				return err
+			store, err := p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), p.tlsOptions("devices")))
+			if err != nil {
+				return fmt.Errorf("tls: %w", err)
 			}
-			if p.door != nil && p.door.authorities != nil {
-				tlsConfig.ClientCAs, tlsConfig.ClientAuth = p.door.authorities, tls.VerifyClientCertIfGiven
-			}
+			tlsConfig = store.ServerConfig()
 		}
 		l, err := listen(a.Network, a.Address)
 		if err != nil {
 			return fmt.Errorf("listen for devices: %w", err)
 		}
-		if a.TLS {
-			l = gate.Listener(l, tlsConfig)
-		} else {
-			l = gate.Listener(l, nil)
+		if opts.TLS = nil; a.TLS {
+			opts.TLS = tlsConfig
 		}
+		l = gate.Listener(l, opts)
 		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
 	}
 	return nil
@@ -265,47 +317,11 @@ func listen(network, address string) (net.Listener, error) {
 		nc.Close()
 		return nil, err
 	}
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) || os.Remove(address) != nil {
+	info, statErr := os.Lstat(address) // a connection to an ordinary file is refused as well
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) || statErr != nil || info.Mode().Type() != os.ModeSocket || os.Remove(address) != nil {
 		return nil, err
 	}
 	return net.Listen(network, address)
-}
-
-func deviceTLS(c *config.TLS) (*tls.Config, error) {
-	cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("tls.cert and tls.key: %w", err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{cert}, MinVersion: tlsVersion(c.MinVersion)}, nil
-}
-
-func upstreamTLS(c *config.UpstreamTLS) (*tls.Config, error) {
-	out := &tls.Config{ServerName: c.ServerName, MinVersion: tlsVersion(c.MinVersion)}
-	if c.CA != "" {
-		pem, err := os.ReadFile(c.CA)
-		if err != nil {
-			return nil, fmt.Errorf("upstream.tls.ca: %w", err)
-		}
-		out.RootCAs = x509.NewCertPool()
-		if !out.RootCAs.AppendCertsFromPEM(pem) {
-			return nil, fmt.Errorf("upstream.tls.ca: no certificate in %s", c.CA)
-		}
-	}
-	if c.Cert != "" {
-		cert, err := tls.LoadX509KeyPair(c.Cert, c.Key)
-		if err != nil {
-			return nil, fmt.Errorf("upstream.tls.cert and upstream.tls.key: %w", err)
-		}
-		out.Certificates = []tls.Certificate{cert}
-	}
-	return out, nil
-}
-
-func tlsVersion(text string) uint16 {
-	if text == "1.3" {
-		return tls.VersionTLS13
-	}
-	return tls.VersionTLS12
 }
 
 // close ends everything that runs, at once.

@@ -10,6 +10,11 @@ import (
 )
 
 func handshakeAssertions() []Assertion {
+	return slices.Concat(responseAssertions(), requestAssertions())
+}
+
+// responseAssertions are about the 101.
+func responseAssertions() []Assertion {
 	strictEcho := those(func(p profile.Profile) bool { return p.Response.Subprotocol == profile.Offered })
 	return []Assertion{
 		{"101-accepted", "a plain request is answered with HTTP/1.1 101", "RFC 6455 4.2.2",
@@ -59,6 +64,12 @@ func handshakeAssertions() []Assertion {
 			those(func(p profile.Profile) bool { return p.Response.Extensions != profile.ExtensionsIgnored }), extensions("")},
 		{"no-extensions-offered", "offered permessage-deflate is not taken up", "H6", []string{"mqttjs-node (costs memory only)"},
 			extensions("permessage-deflate; client_max_window_bits")},
+	}
+}
+
+// requestAssertions are about what a handshake must be allowed to look like.
+func requestAssertions() []Assertion {
+	return []Assertion{
 		{"origin-file", "Origin: file:// is accepted", "H11",
 			those(func(p profile.Profile) bool { return p.Request.Origin == profile.FileOrigin }),
 			accepted(func(r *profile.Request) { r.Origin = profile.FileOrigin })},

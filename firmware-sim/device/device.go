@@ -100,6 +100,12 @@ func (s *Settings) timeout() time.Duration {
 	return 10 * time.Second
 }
 
+// patience is the timeout for a whole handshake: longer on a bad line, where each of its steps takes long.
+func (d *Device) patience() time.Duration {
+	line := d.profile.Radio.With(d.settings.Impair)
+	return d.settings.timeout() + 10*(line.Latency+line.Jitter) + 2*line.Stall
+}
+
 func (s *Settings) maxPacket() int {
 	if s.MaxPacket > 0 {
 		return s.MaxPacket

@@ -100,7 +100,7 @@ func (l *library) config() autopaho.ClientConfig {
 		ServerUrls:                    []*url.URL{d.settings.Endpoint.URL},
 		KeepAlive:                     uint16(min(d.keepAlive()/time.Second, 0xFFFF)),
 		CleanStartOnInitialConnection: d.settings.Clean,
-		ConnectTimeout:                d.settings.timeout(),
+		ConnectTimeout:                d.patience(),
 		ConnectUsername:               d.id.Username,
 		ConnectPassword:               []byte(d.id.Password),
 		AttemptConnection:             l.dial,

@@ -51,7 +51,7 @@ func newSession(d *Device, conn net.Conn) *session {
 // open does the handshake, CONNECT and the subscriptions. The session's context is a child of ctx.
 func (s *session) open(ctx context.Context) error {
 	s.ctx, s.end = context.WithCancelCause(ctx)
-	limit := time.AfterFunc(s.d.settings.timeout(), func() { s.end(errors.New("timeout")); _ = s.conn.Close() })
+	limit := time.AfterFunc(s.d.patience(), func() { s.end(errors.New("timeout")); _ = s.conn.Close() })
 	defer limit.Stop()
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 	defer stop()

@@ -54,6 +54,9 @@ func (s *session) ping() error {
 		return nil
 	}
 	if s.awaiting.Swap(true) {
+		if s.d.profile.Radio.With(s.d.settings.Impair).HalfOpen > 0 {
+			return errors.New("no PINGRESP") // as was asked for
+		}
 		s.d.counters.Fault(profile.Problem{Fault: profile.NoPingresp, Seen: "no PINGRESP until the next PINGREQ"})
 		return errors.New("no PINGRESP")
 	}

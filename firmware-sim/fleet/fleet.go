@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"time"
 
@@ -98,7 +99,7 @@ func newRun(config *Config, sending context.Context) (*run, error) {
 	if r.commands != nil {
 		r.commands.devices = r.behave
 	}
-	r.witness = &witness{prefix: config.Prefix, codec: config.Codec, ledger: r.shared.ledger, indices: indices,
+	r.witness = &witness{prefix: config.Prefix, codec: config.Codec, ledger: r.shared.ledger, indices: indices, devices: r.behave,
 		gate: r.shared.gate, commands: r.commands, first: make(chan struct{})}
 	return r, nil
 }
@@ -127,7 +128,7 @@ func (r *run) add(i int, p *profile.Profile, indices map[string]int) error {
 // startWitness returns when the witness has subscribed.
 func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup) error {
 	c := r.config
-	settings := device.Settings{Endpoint: c.Witness, Expiry: 300, Timeout: c.Device.Timeout, MaxPacket: c.Device.MaxPacket,
+	settings := device.Settings{Endpoint: c.Witness, Expiry: 60, Timeout: c.Device.Timeout, MaxPacket: c.Device.MaxPacket,
 		Inflight: 1024, Seed: c.Device.Seed, Headers: c.Device.Headers}
 	if settings.Endpoint == nil {
 		settings.Endpoint = c.Device.Endpoint
@@ -136,7 +137,9 @@ func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup)
 	if c.WitnessLogin[0] != "" {
 		username, password = c.WitnessLogin[0], c.WitnessLogin[1]
 	}
-	identity := device.Identity{Index: c.Devices, ClientID: id + "-witness", Username: username, Password: password,
+	// A name of its own for each run: the session of the last run's witness may still be there.
+	id = fmt.Sprintf("%s-witness-%08x", id, rand.Uint32())
+	identity := device.Identity{Index: c.Devices, ClientID: id, Username: username, Password: password,
 		Filters: r.witness.filters(), FilterQoS: 2}
 	d := device.New(identity, &witnessProfile, &settings, r.witness, nil, r.seen)
 	group.Go(func() { d.Run(watching) })

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"strings"
@@ -93,6 +94,20 @@ func TestPlainTCPRunsClean(t *testing.T) {
 	t.Parallel()
 	if r := run(t, config(t, faulty.StartBroker(t).URL, "esp32-idf,hivemq-android", 4)); !r.Clean {
 		t.Errorf("broken: %s", bad(r))
+	}
+}
+
+func TestTLSRunsCleanAndIsVerified(t *testing.T) {
+	t.Parallel()
+	e, pool := faulty.StartTLS(t)
+	c := config(t, e.URL, "esp32-idf,paho-java-android,autopaho-linux-arm", 3)
+	c.Device.Endpoint.TLS = &tls.Config{RootCAs: pool, ServerName: "example.com", MinVersion: tls.VersionTLS12}
+	if r := run(t, c); !r.Clean {
+		t.Errorf("broken: %s %+v", bad(r), r.Profiles)
+	}
+	c = config(t, e.URL, "esp32-idf", 1)
+	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "certificate") {
+		t.Errorf("a certificate that nobody vouches for was taken: %v", err)
 	}
 }
 
@@ -215,10 +230,7 @@ func (a *accepted) OnPublished(_ *mqtt.Client, p packets.Packet) {
 
 func TestBrokerKilledInTheMiddle(t *testing.T) {
 	t.Parallel()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := faulty.Listen(t)
 	address := listener.Addr().String()
 	books := &accepted{seen: make(map[string]bool)}
 	first := faulty.NewBroker(t, listener, books)
@@ -250,7 +262,20 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	if losses == 0 {
 		t.Fatal("no connection was lost: the broker was not killed in the middle")
 	}
-	listed := make(map[string]bool)
+	listed, inFlight := books.compare(t, c, r)
+	for q, x := range r.Delivery.QoS {
+		if x.Sent != x.Received+x.Lost {
+			t.Errorf("QoS %d does not add up: %+v", q, x)
+		}
+	}
+	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
+}
+
+// compare holds the messages listed as lost against what the broker took. It returns those listed, and how many of them the
+// broker had.
+func (a *accepted) compare(t *testing.T, c fleet.Config, r *fleet.Result) (listed map[string]bool, inFlight int) {
+	t.Helper()
+	listed = make(map[string]bool)
 	for _, d := range r.Delivery.Lost {
 		for _, x := range d.Ranges {
 			for seq := x.First; seq <= x.Last; seq++ {
@@ -260,29 +285,24 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	}
 	// Everything the broker never took must be listed; what is listed although the broker took it can only have been
 	// on its way to the witness when the broker died.
-	books.mu.Lock()
-	defer books.mu.Unlock()
-	inFlight := 0
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	for i := range c.Devices {
 		for seq := 1; seq <= c.Messages; seq++ {
 			key := fmt.Sprintf("d%05d/%d", i, seq)
 			switch {
-			case !books.seen[key] && !listed[key]:
+			case !a.seen[key] && !listed[key]:
 				t.Errorf("%s never reached the broker and is not listed as lost", key)
-			case books.seen[key] && listed[key]:
+			case a.seen[key] && listed[key]:
 				inFlight++
 			}
 		}
 	}
-	if inFlight > c.Devices*4 {
+	// How many those are is the broker's and the machine's affair; most of the run cannot have been.
+	if inFlight > c.Devices*c.Messages/4 {
 		t.Errorf("%d messages listed as lost although the broker had them", inFlight)
 	}
-	for q, x := range r.Delivery.QoS {
-		if x.Sent != x.Received+x.Lost {
-			t.Errorf("QoS %d does not add up: %+v", q, x)
-		}
-	}
-	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
+	return listed, inFlight
 }
 
 func TestImpairedFleetLosesNothing(t *testing.T) {
@@ -349,24 +369,10 @@ func TestSameSeedSameFleet(t *testing.T) {
 
 func TestUnreachableEndpointIsAnError(t *testing.T) {
 	t.Parallel()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := faulty.Listen(t)
 	_ = l.Close()
 	c := config(t, "ws://"+l.Addr().String(), "esp32-idf", 1)
 	if _, err := fleet.Run(context.Background(), c); err == nil || !strings.Contains(err.Error(), "is it listening") {
 		t.Errorf("got %v", err)
 	}
-}
-
-func TestMemoryPerDevice(t *testing.T) {
-	const n = 1000
-	c := config(t, faulty.StartBroker(t).URL, "esp32-idf,paho-java-android,zephyr-cortex-m", n)
-	c.Rate, c.Messages, c.Duration, c.Birth = 0, 0, 100*time.Millisecond, false
-	r := run(t, c)
-	if r.Memory.Devices != n {
-		t.Fatalf("%d of %d devices online", r.Memory.Devices, n)
-	}
-	t.Logf("%+v", r.Memory) // the broker runs in this process and the race detector may be on: no limit here
 }

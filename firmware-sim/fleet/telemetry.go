@@ -42,7 +42,8 @@ type telemetry struct {
 	extra   Extra
 
 	commands chan []byte
-	epoch    atomic.Int64 // connections so far; odd while online
+	epoch    atomic.Int64  // connections so far; odd while online
+	hello    chan struct{} // the witness has seen a birth; capacity 1
 
 	// owned by Online, which runs once at a time
 	rng   *rand.Rand
@@ -55,7 +56,7 @@ type telemetry struct {
 const commandQueue = 8
 
 func newTelemetry(s *shared, id string, index int, p *profile.Profile) (*telemetry, error) {
-	t := &telemetry{shared: s, id: id, index: index, profile: p,
+	t := &telemetry{shared: s, id: id, index: index, profile: p, hello: make(chan struct{}, 1),
 		rng: rand.New(rand.NewPCG(s.config.Device.Seed, uint64(index)<<1|1))}
 	if s.config.Commands > 0 {
 		t.commands = make(chan []byte, commandQueue)
@@ -104,10 +105,8 @@ func (t *telemetry) Online(ctx context.Context, link device.Link) time.Duration 
 		defer cancel()
 		extras.Go(func() { t.extra.Online(inner, link) })
 	}
-	if t.config.Birth {
-		if link.Publish(ctx, stateMessage(t.topic("state"), t.id, "online"), 0) != nil {
-			return 0
-		}
+	if t.config.Birth && !t.greet(ctx, link) {
+		return 0
 	}
 	away := t.talk(ctx, link)
 	if ctx.Err() != nil {
@@ -121,6 +120,30 @@ func (t *telemetry) Online(ctx context.Context, link device.Link) time.Duration 
 	defer cancel()
 	link.Settle(settle)
 	return away
+}
+
+// greet publishes the birth. After a reconnect it waits a moment for the witness to have seen it: when a broker was
+// restarted, a device may be back before the witness has noticed that it is cut off itself.
+func (t *telemetry) greet(ctx context.Context, link device.Link) bool {
+	select {
+	case <-t.hello:
+	default:
+	}
+	if link.Publish(ctx, stateMessage(t.topic("state"), t.id, "online"), 0) != nil {
+		return false
+	}
+	if t.epoch.Load() == 1 {
+		return true
+	}
+	timer := time.NewTimer(2 * time.Second)
+	defer timer.Stop()
+	select {
+	case <-t.hello:
+	case <-timer.C:
+	case <-t.sending.Done():
+	case <-ctx.Done():
+	}
+	return true
 }
 
 // talk sends until there is nothing more to say on this connection; it returns how long to stay away.

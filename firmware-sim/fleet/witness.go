@@ -29,6 +29,7 @@ type witness struct {
 	codec    *payload.Codec
 	ledger   *verify.Ledger
 	indices  map[string]int
+	devices  []*telemetry
 	gate     *gate
 	commands *commander // nil for none
 	first    chan struct{}
@@ -84,6 +85,12 @@ func (w *witness) state(body []byte) {
 	switch s.State {
 	case "online":
 		w.births.Add(1)
+		if i, known := w.indices[s.Device]; known {
+			select {
+			case w.devices[i].hello <- struct{}{}:
+			default:
+			}
+		}
 	case "lost":
 		w.wills.Add(1)
 	}

@@ -108,6 +108,9 @@ type runner struct {
 	flood   []*conn
 	stop    atomic.Bool // the measurement is over
 
+	flooding atomic.Int64 // publishers of our own still at it
+	flooded  atomic.Int64 // what those that have ended sent
+
 	mu      sync.Mutex
 	errors  []string
 	latency *hdrhistogram.Histogram
@@ -182,6 +185,7 @@ func (r *runner) measure(ctx context.Context, res *Result) {
 	case Up:
 		each(r.devices, func(d *conn) error { return r.up(d, false) })
 	case Down:
+		r.flooding.Store(int64(len(r.flood)))
 		each(r.devices, r.down)
 		each(r.flood, func(d *conn) error { return r.up(d, true) })
 	case Ack, RTT:
@@ -224,8 +228,11 @@ func (r *runner) collect(res *Result) {
 	case RTT:
 		res.Lost = res.Sent - res.Received
 	case Down:
-		if r.config.Flood > 0 {
+		switch {
+		case r.config.Flood > 0:
 			res.Lost = res.FloodSent*int64(len(r.devices)) - res.Received
+		case r.config.Messages > 0:
+			res.Lost = int64(r.config.Messages)*int64(len(r.devices)) - res.Received
 		}
 	}
 	res.Latency = verify.LatencyOf(r.latency)

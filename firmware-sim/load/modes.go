@@ -35,6 +35,10 @@ func (r *runner) up(d *conn, flood bool) error {
 		batch = d.frame(batch, packet.V311.Publish(packet.Message{Topic: topic, Payload: body}))
 		ends = append(ends, len(batch))
 	}
+	if flood {
+		defer r.flooding.Add(-1)
+		defer func() { r.flooded.Add(d.sent) }()
+	}
 	pace := r.pacer(flood)
 	for !r.stop.Load() {
 		n := len(ends)
@@ -94,28 +98,39 @@ func (r *runner) flush(d *conn) error {
 	return nil
 }
 
-// down reads and counts until the flood has dried up: until the time is over and nothing came for a second, or all
-// that was flooded is here.
+// down reads and counts: until the time is over where somebody else floods, until all that our own publishers sent is
+// here, or nothing has come for the timeout. With Messages, and somebody else's flood, that many are all.
 func (r *runner) down(d *conn) error {
+	last := time.Now()
 	for {
-		wait := 200 * time.Millisecond
-		if r.stop.Load() {
-			wait = time.Second
-		}
-		_ = d.SetReadDeadline(time.Now().Add(wait))
-		err := d.read()
-		switch {
-		case errors.Is(err, os.ErrDeadlineExceeded) && r.stop.Load():
+		if most := r.config.Messages; most > 0 && r.config.Flood == 0 && d.scan.counts[packet.PUBLISH] >= int64(most) {
 			d.flushed = true
 			return nil
-		case err != nil && !errors.Is(err, os.ErrDeadlineExceeded):
+		}
+		_ = d.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+		before := d.scan.bytes
+		if err := d.read(); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 			return fmt.Errorf("receive: %w", err)
 		}
-		if r.stop.Load() && r.config.Flood == 0 {
+		if d.scan.bytes != before {
+			last = time.Now()
+		}
+		if r.dried(d.scan.counts[packet.PUBLISH], time.Since(last)) {
 			d.flushed = true
 			return nil
 		}
 	}
+}
+
+// dried reports whether a device has nothing more to wait for.
+func (r *runner) dried(received int64, quiet time.Duration) bool {
+	switch {
+	case !r.stop.Load():
+		return false
+	case r.config.Flood == 0:
+		return true
+	}
+	return r.flooding.Load() == 0 && received >= r.flooded.Load() || quiet > r.config.Timeout
 }
 
 // closedLoop keeps Window messages under way: each answer (PUBACK, or the message itself come back) sends the next.

@@ -1,13 +1,14 @@
 package profile
 
 import (
+	"slices"
 	"time"
 
 	"mqtt-ws-bridge/firmware-sim/packet"
 )
 
 // computers are gateways, servers and whatever else runs an operating system.
-func computers() []Profile { return append(gateways(), runtimes()...) }
+func computers() []Profile { return slices.Concat(gateways(), runtimes(), extremes()) }
 
 func gateways() []Profile {
 	return []Profile{{
@@ -99,7 +100,12 @@ func runtimes() []Profile {
 		Closing:  Closing{Payload: closeOK},
 		MQTT:     packet.V5, KeepAlive: 15 * time.Second, PingAt: 1, UnsolicitedPong: 30 * time.Second,
 		Reconnect: Backoff{First: 5 * time.Second},
-	}, {
+	}}
+}
+
+// extremes are the oldest and the worst.
+func extremes() []Profile {
+	return []Profile{{
 		Name: "legacy-mqttv31", Engine: Raw,
 		Summary:  "offers mqttv3.1 and speaks MQIsdp",
 		Known:    []string{"Paho JS and MQTT.js in 3.1 mode (device-quirks A1, H2)"},

@@ -35,7 +35,7 @@ func NewEndpoint(raw string, config *tls.Config) (*Endpoint, error) {
 		return nil, fmt.Errorf("%q is not a URL: %w", raw, err)
 	}
 	if ports[u.Scheme] == "" || u.Hostname() == "" {
-		return nil, fmt.Errorf("%q: want ws://HOST:PORT/PATH, wss://..., tcp://HOST:PORT or ssl://...", raw)
+		return nil, fmt.Errorf("%q: want ws://HOST:PORT/PATH, or the same with wss, tcp or ssl", raw)
 	}
 	return &Endpoint{URL: u, TLS: config}, nil
 }

@@ -10,6 +10,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"mqtt-ws-bridge/firmware-sim/internal/faulty"
 	"mqtt-ws-bridge/firmware-sim/wire"
 )
 
@@ -97,10 +98,7 @@ func TestEndpointURLs(t *testing.T) {
 
 func TestSourceAddressesAreSpread(t *testing.T) {
 	var from []string
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	l := faulty.Listen(t)
 	defer func() { _ = l.Close() }()
 	e, _ := wire.NewEndpoint("tcp://"+l.Addr().String(), nil)
 	e.Source = netip.MustParsePrefix("127.0.0.0/8")

@@ -40,7 +40,7 @@ func New(t testing.TB) *Authority {
 	template := template("test authority")
 	template.IsCA = true
 	template.BasicConstraintsValid = true
-	template.KeyUsage = x509.KeyUsageCertSign
+	template.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	a.key = newKey(t)
 	a.cert = sign(t, template, template, a.key, a.key)
 	a.File = filepath.Join(a.dir, "ca.pem")

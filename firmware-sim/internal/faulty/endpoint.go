@@ -4,11 +4,15 @@ package faulty
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -23,7 +27,7 @@ import (
 
 // Endpoint is the running endpoint and its broker.
 type Endpoint struct {
-	URL, Broker string // ws://127.0.0.1:PORT/mqtt and tcp://127.0.0.1:PORT
+	URL, Broker string // ws://ADDRESS/mqtt and tcp://ADDRESS
 
 	listener net.Listener
 	faults   map[string]bool
@@ -35,9 +39,26 @@ type Endpoint struct {
 	down  bool
 }
 
+// Listen listens on a loopback address of its own where the system has more than one: on a machine that runs load tests
+// the ports of 127.0.0.1 can all be taken.
+func Listen(t testing.TB) net.Listener {
+	t.Helper()
+	for range 10 {
+		address := fmt.Sprintf("127.%d.%d.%d:0", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+		if l, err := net.Listen("tcp", address); err == nil {
+			return l
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
 // Broker is an in-process MQTT broker whose sockets are ours: its own listener cannot be closed without a data race.
 type Broker struct {
-	URL string // tcp://127.0.0.1:PORT
+	URL string // tcp://ADDRESS
 
 	listener net.Listener
 	server   *mqtt.Server
@@ -50,11 +71,7 @@ type Broker struct {
 // StartBroker runs a broker until the test ends, with a hook for tests that want to see what it sees.
 func StartBroker(t testing.TB, hooks ...mqtt.Hook) *Broker {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	b := NewBroker(t, listener, hooks...)
+	b := NewBroker(t, Listen(t), hooks...)
 	t.Cleanup(b.Kill)
 	return b
 }
@@ -128,10 +145,11 @@ func Start(t testing.TB, faults ...string) *Endpoint {
 // StartBefore runs an endpoint in front of a broker of the test's own.
 func StartBefore(t testing.TB, broker string, faults ...string) *Endpoint {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
+	return startOn(t, Listen(t), broker, faults...)
+}
+
+func startOn(t testing.TB, listener net.Listener, broker string, faults ...string) *Endpoint {
+	t.Helper()
 	e := &Endpoint{URL: "ws://" + listener.Addr().String() + "/mqtt", Broker: broker, listener: listener,
 		faults: make(map[string]bool), conns: make(map[net.Conn]bool)}
 	for _, f := range faults {
@@ -314,4 +332,18 @@ func (e *Endpoint) accept(c net.Conn, req *http.Request) bool {
 	}
 	_, err := c.Write(head)
 	return err == nil
+}
+
+// StartTLS is Start over TLS; pool trusts its certificate, which is for the name example.com.
+func StartTLS(t testing.TB, faults ...string) (e *Endpoint, pool *x509.CertPool) {
+	t.Helper()
+	lender := httptest.NewTLSServer(nil) // for its certificate
+	defer lender.Close()
+	pool = x509.NewCertPool()
+	pool.AddCert(lender.Certificate())
+	listener := Listen(t)
+	secure := tls.NewListener(listener, &tls.Config{Certificates: lender.TLS.Certificates, MinVersion: tls.VersionTLS12})
+	e = startOn(t, secure, StartBroker(t).URL, faults...)
+	e.URL = "wss://" + listener.Addr().String() + "/mqtt"
+	return e, pool
 }

@@ -50,11 +50,10 @@ func (s *session) pumpUp() {
 
 // wholeFrame believes, as some servers do, that a read brings whole frames.
 func (s *session) wholeFrame() bool {
-	b, err := s.buffered.Peek(1)
-	if err != nil {
+	if _, err := s.buffered.Peek(1); err != nil {
 		return false
 	}
-	b, _ = s.buffered.Peek(s.buffered.Buffered())
+	b, _ := s.buffered.Peek(s.buffered.Buffered())
 	h, n, err := wire.ParseHeader(b)
 	return err == nil && uint64(len(b)) >= uint64(n)+h.Length
 }

@@ -1,0 +1,202 @@
+package upstream_test
+
+import (
+	"context"
+	"net"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/upstream"
+)
+
+// nobody returns the URL of an address on which nobody listens.
+func nobody(t testing.TB) *url.URL {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return tcpURL(t, l.Addr())
+}
+
+// dials reports which broker p dials.
+func dials(t testing.TB, p *upstream.Pool) string {
+	t.Helper()
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	return b.Name
+}
+
+// TestFailover: the first in the list that answers, those that did not lately last.
+func TestFailover(t *testing.T) {
+	first, second := listen(t, "tcp", "127.0.0.1:0", echo), listen(t, "tcp", "127.0.0.1:0", echo)
+	one, two := tcpURL(t, first.Addr()), tcpURL(t, second.Addr())
+	p := newPool(t, new(lines), nil, one, two)
+	if p.Ready() {
+		t.Error("ready before anything was asked")
+	}
+	if got := dials(t, p); got != one.String() {
+		t.Errorf("with nothing known it dials %s", got)
+	}
+	if err := p.Check(t.Context()); err != nil || !p.Ready() {
+		t.Errorf("ready %v, %v", p.Ready(), err)
+	}
+	if got := dials(t, p); got != one.String() {
+		t.Errorf("with both up it dials %s", got)
+	}
+	first.stop()
+	if got := dials(t, p); got != two.String() {
+		t.Errorf("without the first it dials %s", got)
+	}
+	again := listen(t, "tcp", first.Addr().String(), echo)
+	if got := dials(t, p); got != two.String() || again.accepted() > 0 {
+		t.Errorf("with the first back, which nobody noticed yet, it dials %s", got)
+	}
+	p.Outcome(one.String(), true)
+	if got := dials(t, p); got != one.String() {
+		t.Errorf("with the first known to be back it dials %s", got)
+	}
+	again.stop()
+	second.stop()
+	_, err := p.Dial(t.Context(), bridge.DeviceInfo{})
+	if err == nil || !strings.Contains(err.Error(), one.Host) || !strings.Contains(err.Error(), two.Host) || p.Ready() {
+		t.Errorf("without both: ready %v, %v", p.Ready(), err)
+	}
+}
+
+// TestDownAndUp: a broker that is down is asked again within a second or so, however long the interval.
+func TestDownAndUp(t *testing.T) {
+	log := new(lines)
+	broker := listen(t, "tcp", "127.0.0.1:0", echo)
+	u := tcpURL(t, broker.Addr())
+	p := newPool(t, log, nil, u) // with an interval of an hour
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runPool(t, p)
+	broker.stop()
+	if _, err := p.Dial(t.Context(), bridge.DeviceInfo{}); err == nil || p.Ready() {
+		t.Fatalf("ready %v, %v", p.Ready(), err)
+	}
+	listen(t, "tcp", broker.Addr().String(), echo)
+	began := time.Now()
+	eventually(t, "the broker is up again", p.Ready)
+	if took := time.Since(began); took > 3*time.Second {
+		t.Errorf("noticed after %v", took)
+	}
+	if n := strings.Count(log.String(), `"level":"WARN"`); n != 1 {
+		t.Errorf("%d warnings: %s", n, log)
+	}
+	if n := strings.Count(log.String(), "broker answers"); n != 2 {
+		t.Errorf("it is said %d times that the broker answers: %s", n, log)
+	}
+}
+
+// TestProbeNotices without any device.
+func TestProbeNotices(t *testing.T) {
+	broker := listen(t, "tcp", "127.0.0.1:0", echo)
+	p := newPool(t, new(lines), func(o *upstream.Options) { o.HealthInterval = 20 * time.Millisecond }, tcpURL(t, broker.Addr()))
+	runPool(t, p)
+	eventually(t, "ready", p.Ready)
+	broker.stop()
+	eventually(t, "not ready", func() bool { return !p.Ready() })
+}
+
+// TestProbesCoalesce: however many sessions suspect a broker, it is asked a few times a second.
+func TestProbesCoalesce(t *testing.T) {
+	broker := listen(t, "tcp", "127.0.0.1:0", echo)
+	u := tcpURL(t, broker.Addr())
+	p := newPool(t, new(lines), nil, u)
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	runPool(t, p)
+	began := time.Now()
+	for time.Since(began) < 500*time.Millisecond {
+		p.Outcome(u.String(), false)
+		p.Outcome("tcp://stranger:1", false)
+	}
+	if n := broker.accepted(); n < 2 || n > 5 {
+		t.Errorf("asked %d times in half a second", n)
+	}
+}
+
+// TestSilentBrokerIsSuspected: a dial that runs out of time asks for a probe, so that the next device goes elsewhere.
+func TestSilentBrokerIsSuspected(t *testing.T) {
+	silent := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { // accepts, and leaves the handshake unanswered
+		var b [1]byte
+		for {
+			if _, err := nc.Read(b[:]); err != nil {
+				return
+			}
+		}
+	})
+	good := listen(t, "tcp", "127.0.0.1:0", echo)
+	bad := parse(t, "tls://"+silent.Addr().String())
+	p := newPool(t, new(lines), func(o *upstream.Options) { o.DialTimeout = 50 * time.Millisecond }, bad, tcpURL(t, good.Addr()))
+	_ = p.Check(t.Context())
+	p.Outcome(bad.String(), true) // it was well a moment ago
+	runPool(t, p)
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if _, err := p.Dial(ctx, bridge.DeviceInfo{}); err == nil {
+		t.Fatal("the silent broker was dialled")
+	}
+	eventually(t, "the second broker is dialled", func() bool {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		b, err := p.Dial(ctx, bridge.DeviceInfo{})
+		if err == nil {
+			b.Close()
+		}
+		return err == nil
+	})
+	if n := silent.accepted(); n > 10 {
+		t.Errorf("the silent broker was asked %d times", n)
+	}
+}
+
+// TestSameHost: two paths of one host are two brokers.
+func TestSameHost(t *testing.T) {
+	u := serveWS(t, nil, echoWS)
+	other := *u
+	other.Path = "/other"
+	p := newPool(t, new(lines), nil, u, &other)
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	if !strings.HasSuffix(b.Name, "/mqtt") {
+		t.Errorf("the broker at %s is called %s", u.Path, b.Name)
+	}
+}
+
+func TestNewPoolRefuses(t *testing.T) {
+	for _, text := range []string{"", "http://h:1", "tcp://h", "ws://:80", "tls://h"} {
+		var urls []*url.URL
+		if text != "" {
+			urls = append(urls, parse(t, text))
+		}
+		if _, err := upstream.NewPool(upstream.Options{URLs: urls}); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
+
+func TestDialNobody(t *testing.T) {
+	p := newPool(t, new(lines), nil, nobody(t))
+	if _, err := p.Dial(t.Context(), bridge.DeviceInfo{}); err == nil || !strings.Contains(err.Error(), "refused") {
+		t.Errorf("error %v", err)
+	}
+	if err := p.Check(t.Context()); err == nil || p.Ready() {
+		t.Errorf("ready %v, %v", p.Ready(), err)
+	}
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"slices"
+	"testing"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/wsio"
+)
+
+// TestEveryCauseHasAReason: what package wsio refuses is in the bridge's table, with a status that says whose fault it is, or
+// with a close code that RFC 6455 has for it.
+func TestEveryCauseHasAReason(t *testing.T) {
+	status := map[wsio.Cause]int{
+		wsio.CausePath: 404, wsio.CauseMethod: 405, wsio.CauseHTTPVersion: 426, wsio.CauseNotWebSocket: 426, wsio.CauseWebSocketVersion: 426,
+		wsio.CauseWebSocketKey: 400, wsio.CauseRequestBody: 400, wsio.CauseOrigin: 403, wsio.CauseSubprotocol: 400,
+	}
+	for _, cause := range wsio.HandshakeCauses() {
+		r := bridge.ReasonByLabel(string(cause))
+		if r.Label != string(cause) || status[cause] == 0 || r.Status != status[cause] || r.Close != 0 {
+			t.Errorf("cause %s has reason %s with status %d and close code %d", cause, r.Label, r.Status, r.Close)
+		}
+		if a := answer(string(cause)); a.Status != r.Status || a.Text != r.String() || a.RetryAfter != 0 {
+			t.Errorf("cause %s is answered with %+v", cause, a)
+		}
+	}
+	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009}
+	for _, cause := range wsio.StreamCauses() {
+		r := bridge.ReasonByLabel(string(cause))
+		if r.Label != string(cause) || code[cause] == 0 || r.Close != code[cause] || r.Status != 0 || r.Disconnect == 0 {
+			t.Errorf("cause %s has reason %s with close code %d, DISCONNECT 0x%02X and status %d", cause, r.Label, r.Close, r.Disconnect, r.Status)
+		}
+	}
+}
+
+// TestEveryStatusHasACause: a row with an HTTP status is either a cause of wsio or what the bridge itself says before the upgrade.
+func TestEveryStatusHasACause(t *testing.T) {
+	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
+	door := map[*bridge.Reason]int{
+		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
+	}
+	for _, r := range bridge.Reasons() {
+		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
+			continue
+		}
+		if status, ok := door[r]; ok {
+			if r.Status != status || (r.RetryAfter > 0) != (status == 429 || status == 503) || r.Close != 0 {
+				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
+			}
+			continue
+		}
+		if !slices.Contains(admit, r) || r.Status != 503 || r.RetryAfter == 0 || r.Close == 0 {
+			t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
+		}
+	}
+}

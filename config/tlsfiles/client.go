@@ -1,0 +1,55 @@
+package tlsfiles
+
+import (
+	"crypto/tls"
+	"time"
+)
+
+// Client names the files for dialling brokers.
+type Client struct {
+	CA         string // PEM, the authorities of brokers; "": those of the system
+	Cert, Key  string // PEM, the certificate to show; "": none
+	ServerName string // expected in a broker's certificate; "": the host that is dialled
+	MinVersion uint16
+}
+
+// Check reads the files and says what is wrong with them.
+func (c Client) Check() error {
+	files, _, err := read(c)
+	if err == nil {
+		_, err = c.load(files)
+	}
+	return err
+}
+
+func (c Client) files() (names, optional []string) {
+	for _, name := range []string{c.CA, c.Cert, c.Key} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+func (c Client) load(files contents) (*loaded, error) {
+	l := &loaded{
+		config: &tls.Config{ServerName: c.ServerName, MinVersion: c.MinVersion},
+		expiry: make(map[string]time.Time),
+	}
+	if c.CA != "" {
+		authorities, err := l.authorities(c.CA, files[c.CA])
+		if err != nil {
+			return nil, err
+		}
+		l.config.RootCAs = pool(authorities)
+	}
+	if c.Cert != "" {
+		cert, err := keyPair(files, c.Cert, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		l.expires(c.Cert, cert.Leaf.NotAfter)
+		l.config.Certificates = []tls.Certificate{cert}
+	}
+	return l, nil
+}

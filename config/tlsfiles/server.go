@@ -1,0 +1,143 @@
+package tlsfiles
+
+import (
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Server names the files of the side that devices reach.
+type Server struct {
+	// Certificates are picked by the name that the device asks for (SNI); the first is for those that ask for none or another.
+	Certificates []Certificate
+	ClientCA     string // PEM, the authorities of device certificates; "" if ClientAuth is off
+	CRL          string // PEM or DER, revocation lists of those authorities; "": none
+	ClientAuth   tls.ClientAuthType
+	MinVersion   uint16
+}
+
+// Certificate names the files of a certificate.
+type Certificate struct {
+	Cert string // PEM, with its chain
+	Key  string // PEM
+	OCSP string // DER, an answer to staple; "", or a file that is not there: none
+}
+
+// loaded is what files were turned into.
+type loaded struct {
+	config *tls.Config
+	expiry map[string]time.Time // by file
+	notes  []string             // what an operator should know though it stops nothing
+	trust  [sha256.Size]byte    // of the authorities of devices
+	until  time.Time            // when to load again though nothing changed; zero: never
+}
+
+// contents are the files as they were read, all at one time. A file that may be missing and is has no entry.
+type contents map[string][]byte
+
+func (s Server) files() (names, optional []string) {
+	for _, c := range s.Certificates {
+		names = append(names, c.Cert, c.Key)
+		if c.OCSP != "" {
+			optional = append(optional, c.OCSP)
+		}
+	}
+	for _, name := range []string{s.ClientCA, s.CRL} {
+		if name != "" {
+			names = append(names, name)
+		}
+	}
+	return names, optional
+}
+
+func (s Server) load(files contents) (*loaded, error) {
+	l := &loaded{
+		config: &tls.Config{MinVersion: s.MinVersion, ClientAuth: s.ClientAuth},
+		expiry: make(map[string]time.Time),
+	}
+	if len(s.Certificates) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	for _, c := range s.Certificates {
+		cert, err := keyPair(files, c.Cert, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		l.expires(c.Cert, cert.Leaf.NotAfter)
+		if answer, ok := files[c.OCSP]; ok {
+			l.staple(&cert, c.OCSP, answer)
+		}
+		l.config.Certificates = append(l.config.Certificates, cert)
+	}
+	if s.ClientAuth == tls.NoClientCert {
+		return l, nil
+	}
+	authorities, err := l.authorities(s.ClientCA, files[s.ClientCA])
+	if err != nil {
+		return nil, err
+	}
+	l.config.ClientCAs = pool(authorities)
+	l.trust = sha256.Sum256(files[s.ClientCA])
+	if s.CRL == "" {
+		return l, nil
+	}
+	revoked, err := l.revocations(s.CRL, files[s.CRL], authorities)
+	if err != nil {
+		return nil, err
+	}
+	// Not VerifyPeerCertificate: that is left out when a session is resumed.
+	l.config.VerifyConnection = func(state tls.ConnectionState) error { return revoked.check(state.VerifiedChains) }
+	return l, nil
+}
+
+// expires notes when a file runs out: at the earliest of the times it is given.
+func (l *loaded) expires(file string, at time.Time) {
+	if was, ok := l.expiry[file]; !ok || at.Before(was) {
+		l.expiry[file] = at
+	}
+	if at.Before(time.Now()) {
+		l.notes = append(l.notes, fmt.Sprintf("%s has run out on %s", file, at.UTC().Format(time.DateTime)))
+	}
+}
+
+// keyPair reads a certificate and its key.
+func keyPair(files contents, certFile, keyFile string) (tls.Certificate, error) {
+	cert, err := tls.X509KeyPair(files[certFile], files[keyFile])
+	if err != nil {
+		return cert, fmt.Errorf("%s with %s: %w", certFile, keyFile, err)
+	}
+	return cert, nil
+}
+
+// authorities reads a file of authorities' certificates. Unlike [x509.CertPool.AppendCertsFromPEM] it passes over nothing that
+// is broken.
+func (l *loaded) authorities(file string, data []byte) ([]*x509.Certificate, error) {
+	var all []*x509.Certificate
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type != "CERTIFICATE" {
+			continue
+		}
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		l.expires(file, cert.NotAfter)
+		all = append(all, cert)
+	}
+	if len(all) == 0 {
+		return nil, fmt.Errorf("%s: holds no certificate", file)
+	}
+	return all, nil
+}
+
+func pool(certs []*x509.Certificate) *x509.CertPool {
+	p := x509.NewCertPool()
+	for _, cert := range certs {
+		p.AddCert(cert)
+	}
+	return p
+}
