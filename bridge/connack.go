@@ -25,8 +25,9 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerMalformed, errSecondConnack)
 		return false
 	case mqttio.TypeDisconnect: // MQTT 5 only
+		err := disconnectError(p, s.connect.version) // before the packet's bytes are given back
 		s.flushDown()
-		s.end(ReasonBrokerDisconnect, disconnectError(p, s.connect.version))
+		s.end(ReasonBrokerDisconnect, err)
 		return false
 	}
 	return true
