@@ -173,6 +173,7 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	if s.accepted {
 		s.accepted = false
 		s.enter(stageOnline, 0)
+		s.devOpen = true
 	}
 	return s.writeHeld()
 }

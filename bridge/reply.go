@@ -44,7 +44,7 @@ func (s *session) reply(buf []byte) bool {
 
 // writeHeld sends what is held, if the device can have it. The caller holds devMu.
 func (s *session) writeHeld() error {
-	if len(s.held.ends) == 0 || s.devPart || s.devDone || stage(s.stage.Load()) != stageOnline {
+	if len(s.held.ends) == 0 || s.devPart || s.devDone || !s.devOpen {
 		return nil
 	}
 	h := s.held

@@ -45,8 +45,9 @@ type session struct {
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
 	devPart bool // the device has a part of a long packet
-	held    held // packets of the bridge's own that the device cannot have yet
 	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
+	devOpen bool // the device has CONNACK
+	held    held // packets of the bridge's own that wait for one of these
 
 	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 

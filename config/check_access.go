@@ -37,7 +37,7 @@ func (c *checker) access() {
 		}
 	}
 	if certificates > 1 {
-		c.refuse("access.sources", flawf("keep one", "has %d sources of type certificate", certificates))
+		c.refuse("access.sources", flawf("keep one; tls.client-ca may hold several authorities", "has %d sources of type certificate", certificates))
 	}
 	c.accessRules()
 }
@@ -65,7 +65,7 @@ func (c *checker) tokenSource(path string, s *AccessSource) {
 func (c *checker) certificateSource(path string, s *AccessSource) {
 	c.one(path+".name", s.Name, "cn", "dns", "uri", "email")
 	if c.cfg.TLS.ClientAuth == "off" {
-		c.refuse(path+".type", flawf("set tls.client-auth and tls.client-ca", "no device is asked for a certificate"))
+		c.refuse(path+".type", flawf("set tls.client-auth to request or require, and tls.client-ca", "no device is asked for its certificate"))
 	}
 }
 

@@ -65,6 +65,7 @@ func TestExitCodes(t *testing.T) {
 		{0, "101-size", []string{"check", "--list"}},
 		{0, "verdict: clean", []string{"load", "--url", good, "--mode", "qos1", "--messages", "5", "--duration", "2s", "--devices", "2"}},
 		{2, "--mode", []string{"load", "--url", good, "--mode", "sideways"}},
+		{1, "nothing was received", []string{"load", "--url", good, "--mode", "down", "--devices", "1", "--duration", "200ms"}},
 		{3, "could connect", []string{"load", "--url", gone, "--timeout", "1s"}},
 		{0, "installed", []string{"ota", "--url", good, "--devices", "3", "--profile", "esp32-idf", "--size", "4KiB", "--drain", "200ms"}},
 		{2, "can be updated", []string{"ota", "--url", good, "--devices", "1", "--profile", "avr-arduino"}},

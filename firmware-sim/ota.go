@@ -79,6 +79,7 @@ func (u *updateFlags) campaign(c *fleet.Config, wanted func(*profile.Profile) bo
 			return nil, usageError{fmt.Errorf("--%s: %w", fate, err)}
 		}
 		shares[fate] = share
+		c.Drops = c.Drops || fate == ota.PowerLoss && share > 0
 	}
 	total := 0
 	for _, p := range c.Mix.Deal(c.Devices) {

@@ -79,6 +79,7 @@ func (f *runFlags) registerFleet(flags *pflag.FlagSet) {
 	flags.DurationVar(&c.Sleep, "sleep-interval", 0, "time a deep-sleeping device stays away (default 30s)")
 	flags.DurationVar(&c.Drain, "drain", 3*time.Second, "how long to wait for stragglers at the end")
 	flags.StringVar(&f.loss, "max-loss", "0", "share of messages that may be lost, such as 0.1%")
+	flags.Int64Var(&c.Limits.Losses, "tolerate-losses", 0, "connections that may be lost, beside those that --impair (reset, halfopen, stall, storm), +doze, +deepsleep and +nbiot are there to lose")
 	flags.DurationVar(&c.Limits.P99, "max-p99", 0, "largest tolerable p99 of the end-to-end latency")
 	flags.StringVar(&f.metrics, "metrics", "", "serve Prometheus metrics on this address while the run lasts")
 	flags.BoolVar(&f.trace, "trace", false, "print every write and frame of every device to standard error")

@@ -7,7 +7,5 @@
 // identifier, user name, password and user properties of CONNECT, or demands that what the device sent agrees with it. Package
 // topic below decides about topics.
 //
-// The program does not use it yet: the part of the session that asks it, and its keys in the configuration, are not there.
-//
 // Identities hold secrets: printing one shows only where it came from and its subject.
 package access

@@ -20,7 +20,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 		if r.Label != string(cause) || status[cause] == 0 || r.Status != status[cause] || r.Close != 0 {
 			t.Errorf("cause %s has reason %s with status %d and close code %d", cause, r.Label, r.Status, r.Close)
 		}
-		if a := answer(string(cause)); a.Status != r.Status || a.Text != r.String() || a.RetryAfter != 0 {
+		if a := new(process).answer(string(cause)); a.Status != r.Status || a.Text != r.String() || a.RetryAfter != 0 {
 			t.Errorf("cause %s is answered with %+v", cause, a)
 		}
 	}
@@ -33,18 +33,18 @@ func TestEveryCauseHasAReason(t *testing.T) {
 	}
 }
 
-// TestEveryStatusHasACause: a row with an HTTP status is either a cause of wsio or what the bridge itself says before the upgrade.
+// TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or the door says before the upgrade.
 func TestEveryStatusHasACause(t *testing.T) {
-	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	door := map[*bridge.Reason]int{
 		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
 	}
+	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
 		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
 			continue
 		}
 		if status, ok := door[r]; ok {
-			if r.Status != status || (r.RetryAfter > 0) != (status == 429 || status == 503) || r.Close != 0 {
+			if r.Status != status || r.Close != 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}
 			continue

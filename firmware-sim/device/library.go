@@ -13,6 +13,7 @@ import (
 
 	"github.com/coder/websocket"
 	"github.com/eclipse/paho.golang/autopaho"
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 
 	"mqtt-ws-bridge/firmware-sim/impair"
@@ -104,6 +105,7 @@ func (l *library) config() autopaho.ClientConfig {
 		ConnectUsername:               d.id.Username,
 		ConnectPassword:               []byte(d.id.Password),
 		AttemptConnection:             l.dial,
+		ConnectPacketBuilder:          limitReceive,
 		ReconnectBackoff: func(int) time.Duration {
 			if attempt++; attempt == 0 {
 				return 0
@@ -123,6 +125,17 @@ func (l *library) config() autopaho.ClientConfig {
 		config.WillMessage = &paho.WillMessage{Topic: w.Topic, Payload: w.Payload, QoS: w.QoS, Retain: w.Retain}
 	}
 	return config
+}
+
+// receiveMaximum keeps the library's memory small: it makes room for that many messages, 65,535 when nobody says.
+const receiveMaximum = 32
+
+func limitReceive(c *paho.Connect, _ *url.URL) (*paho.Connect, error) {
+	if c.Properties == nil {
+		c.Properties = new(paho.ConnectProperties)
+	}
+	c.Properties.ReceiveMaximum = new(uint16(receiveMaximum))
+	return c, nil
 }
 
 // dial makes the WebSocket the way the profile's library would, over a connection that may be impaired.
@@ -155,7 +168,9 @@ func (l *library) dial(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL)
 	l.mu.Lock()
 	l.conn = socket
 	l.mu.Unlock()
-	return websocket.NetConn(context.WithoutCancel(ctx), ws, websocket.MessageBinary), nil
+	// The library writes a packet in several calls, from several goroutines: without a lock around the whole packet a
+	// PINGREQ gets into the middle of a SUBSCRIBE.
+	return packets.NewThreadSafeConn(websocket.NetConn(context.WithoutCancel(ctx), ws, websocket.MessageBinary)), nil
 }
 
 func (l *library) online() {

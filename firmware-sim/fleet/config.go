@@ -50,6 +50,8 @@ type Config struct {
 	Extra func(id string, index int, p *profile.Profile) Extra
 	// Until, when not nil, ends the run as soon as it is closed.
 	Until <-chan struct{}
+	// Drops means that Extra lets connections go.
+	Drops bool
 	// Findings, when set, adds to the verdict.
 	Findings func() []Finding
 	// Progress is called about once a second while the run lasts.
@@ -60,6 +62,8 @@ type Config struct {
 type Limits struct {
 	Loss float64       // share of messages
 	P99  time.Duration // end-to-end, every QoS; 0 for no limit
+	// Losses is how many connections may be lost, beside those that a profile or an impairment is there to lose.
+	Losses int64
 }
 
 // Namer gives devices their names and credentials.

@@ -237,7 +237,7 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	t.Cleanup(first.Kill)
 	e := faulty.StartBefore(t, first.URL)
 	c := config(t, e.URL, "mqttjs-node,flutter-dart,esp8266-arduino", 6)
-	c.Messages, c.Rate = 60, 40
+	c.Messages, c.Rate, c.Limits.Losses = 60, 40, 100
 	for i := range c.Mix {
 		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
 	}

@@ -122,6 +122,7 @@ func (r *run) verdict(res *Result) []Finding {
 		finding("nothing foreign", res.Delivery.Foreign == 0, "%d messages that no device had sent", res.Delivery.Foreign),
 		finding("client libraries content", faults == 0, "%d faults: %s", faults, list(kinds)),
 	}
+	out = append(out, r.connections(res)...)
 	if c := res.Commands; c != nil {
 		out = append(out, finding("commands answered", c.Unanswered == 0, "%d of %d commands unanswered, %d interrupted", c.Unanswered, c.Sent, c.Interrupted))
 	}

@@ -44,6 +44,8 @@ type telemetry struct {
 	commands chan []byte
 	epoch    atomic.Int64  // connections so far; odd while online
 	hello    chan struct{} // the witness has seen a birth; capacity 1
+	born     atomic.Bool   // in this run, and the witness has seen it
+	wills    atomic.Int64
 
 	// owned by Online, which runs once at a time
 	rng   *rand.Rand

@@ -65,7 +65,10 @@ func (w *witness) Message(_ device.Link, m packet.Message) {
 			w.commands.answered(m.Payload)
 		}
 	case "state":
-		w.state(m.Payload)
+		// What the broker had kept from an earlier run says nothing about this one.
+		if !m.Retain {
+			w.state(m.Payload)
+		}
 	case "data":
 		marker, err := w.codec.Decode(m.Payload)
 		index, known := w.indices[marker.Device]
@@ -82,16 +85,21 @@ func (w *witness) state(body []byte) {
 	if len(body) == 0 || json.Unmarshal(body, &s) != nil {
 		return
 	}
+	i, known := w.indices[s.Device]
+	if !known {
+		return
+	}
+	d := w.devices[i]
 	switch s.State {
 	case "online":
 		w.births.Add(1)
-		if i, known := w.indices[s.Device]; known {
-			select {
-			case w.devices[i].hello <- struct{}{}:
-			default:
-			}
+		d.born.Store(true)
+		select {
+		case d.hello <- struct{}{}:
+		default:
 		}
 	case "lost":
 		w.wills.Add(1)
+		d.wills.Add(1)
 	}
 }

@@ -79,9 +79,10 @@ type Result struct {
 	Errors         []string       `json:"errors,omitempty"`
 }
 
-// Clean reports whether everything connected, was delivered as far as the load can tell, and nothing failed.
+// Clean reports whether everything connected, was delivered as far as the load can tell, and nothing failed. A flood of which
+// nothing came was none, whoever made it.
 func (r *Result) Clean() bool {
-	return r.Connected == r.Devices && r.Lost == 0 && len(r.Errors) == 0 && (r.Flushed == r.Devices || r.Mode == Connect)
+	return (r.Mode != Down || r.Received > 0) && r.Connected == r.Devices && r.Lost == 0 && len(r.Errors) == 0 && (r.Flushed == r.Devices || r.Mode == Connect)
 }
 
 // Validate says what is wrong with a Config.

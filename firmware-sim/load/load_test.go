@@ -65,6 +65,13 @@ func TestLossIsNotClean(t *testing.T) {
 	}
 }
 
+func TestFloodThatNobodyMakesIsNotClean(t *testing.T) {
+	c := config(t, faulty.Start(t).URL, Down)
+	if r, err := Run(context.Background(), c); err != nil || r.Clean() || r.Received != 0 {
+		t.Errorf("%+v %v", r, err)
+	}
+}
+
 func TestSwallowedFlushIsNotClean(t *testing.T) {
 	c := config(t, faulty.Start(t, "swallows-pingreq").URL, Up)
 	c.Timeout, c.Messages = 100*time.Millisecond, 10

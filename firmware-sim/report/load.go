@@ -30,6 +30,9 @@ func Load(w io.Writer, r *load.Result) error {
 	for _, e := range r.Errors {
 		fmt.Fprintf(w, "error: %s\n", e)
 	}
+	if r.Mode == load.Down && r.Received == 0 {
+		fmt.Fprintln(w, "error: nothing was received: does anybody publish to the flood's topic? --flood N does")
+	}
 	_, err := fmt.Fprintf(w, "flushed %d of %d, lost %d; verdict: %s\n", r.Flushed, r.Devices, r.Lost, verdict(r.Clean()))
 	return err
 }
