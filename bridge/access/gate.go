@@ -50,6 +50,15 @@ func NewGate(sources ...Source) (*Gate, error) {
 	return &Gate{sources, newThrottle()}, nil
 }
 
+// With returns a gate with other sources that remembers who failed at this one.
+func (g *Gate) With(sources ...Source) (*Gate, error) {
+	next, err := NewGate(sources...)
+	if err == nil {
+		next.fails = g.fails
+	}
+	return next, err
+}
+
 // Admit returns who the device is, or a verdict on why it is refused, which does not tell it what was wrong; and for the log
 // an error that does.
 func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error) {

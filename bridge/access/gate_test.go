@@ -260,6 +260,27 @@ func TestGuessingIsSlowed(t *testing.T) {
 	})
 }
 
+// New sources are no new start for who guesses.
+func TestGateWithOtherSources(t *testing.T) {
+	g := gate(t, &scripted{errs: []error{errors.New("wrong")}})
+	for range 10 {
+		g.Admit(handshake("/mqtt"), "192.0.2.1")
+	}
+	next, err := g.With(&scripted{errs: []error{nil}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Throttled {
+		t.Errorf("verdict %d", verdict)
+	}
+	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.2"); verdict != access.Admitted {
+		t.Errorf("verdict %d", verdict)
+	}
+	if _, err := g.With(); err == nil {
+		t.Error("a gate without sources")
+	}
+}
+
 func TestOnlyFailuresAreSlowed(t *testing.T) {
 	for name, err := range map[string]error{"let in": nil, "service away": fmt.Errorf("x: %w", access.ErrUnavailable)} {
 		g := gate(t, &scripted{errs: []error{err}})

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"encoding/base64"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -217,6 +218,56 @@ func upgradeRequest(t *testing.T, ws string) *http.Request {
 		q.Header.Set(name, value)
 	}
 	return q
+}
+
+// TestAccessReload: after SIGHUP a changed file of users counts, a broken one does not (attack 53), and who is connected stays.
+func TestAccessReload(t *testing.T) {
+	users := func(password string) string {
+		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return "dev-1:" + string(hash)
+	}
+	file := writeFile(t, users("one"))
+	p, brokers, log := startBridge(t, func(cfg *config.Config) {
+		cfg.Access.Sources = []config.AccessSource{{Type: "basic", File: file}}
+	})
+	status := func(password string) string {
+		device := dialDevices(t, p)
+		q := http.Request{Header: http.Header{}}
+		q.SetBasicAuth("dev-1", password)
+		send(t, device, handshake+offer+"Authorization: "+q.Header.Get("Authorization")+"\r\n\r\n")
+		answer := make([]byte, len("HTTP/1.1 101"))
+		if _, err := io.ReadFull(device, answer); err != nil {
+			t.Fatal(err)
+		}
+		return string(answer[9:])
+	}
+	device := dialDevices(t, p)
+	q := http.Request{Header: http.Header{}}
+	q.SetBasicAuth("dev-1", "one")
+	send(t, device, handshake+offer+"Authorization: "+q.Header.Get("Authorization")+"\r\n\r\n"+frame(connectPacket))
+	broker := <-brokers
+	defer broker.Close()
+	receive(t, broker, connectPacket)
+	for _, step := range []struct{ content, line, one, two string }{
+		{users("two"), "access files loaded", "401", "101"},
+		{"", "access files are not used; the ones before stay in use", "401", "101"},
+		{users("one") + "\nbroken", "access files are not used; the ones before stay in use", "401", "101"},
+	} {
+		if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		log.reset()
+		hangUp(t)
+		log.await(t, step.line, "")
+		if one, two := status("one"), status("two"); one != step.one || two != step.two {
+			t.Errorf("after %q: %s and %s", step.line, one, two)
+		}
+	}
+	send(t, device, frame("\xc0\x00"))
+	receive(t, broker, "\xc0\x00")
 }
 
 // TestAccessKeyRotation: keys change at their URL while a device is connected, which it does not notice, and a token of the new key

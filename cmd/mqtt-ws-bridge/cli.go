@@ -76,7 +76,7 @@ func (c *cli) checkCommand() *cobra.Command {
 			if cfg == nil {
 				return
 			}
-			if _, err := newDoor(cfg, slog.New(slog.DiscardHandler)); err != nil {
+			if _, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil); err != nil {
 				fmt.Fprintln(c.stderr, err)
 				c.status = exitUsage
 				return

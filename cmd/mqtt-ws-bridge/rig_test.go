@@ -26,6 +26,13 @@ func (l *logged) Write(p []byte) (int, error) {
 	return l.buf.Write(p)
 }
 
+// reset forgets what was logged.
+func (l *logged) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Reset()
+}
+
 // await waits for a line with this message and reason.
 func (l *logged) await(t *testing.T, message, reason string) map[string]any {
 	t.Helper()

@@ -122,10 +122,27 @@ func (p *process) reloadAt(hangups chan os.Signal) {
 			for _, store := range p.tlsStores {
 				_ = store.Reload() // logged, and what was in use stays
 			}
+			p.reloadDoor()
 		case <-p.ctx.Done():
 			return
 		}
 	}
+}
+
+// reloadDoor reads the files of access again. If one is not good, the door stays as it is. Sessions that there are keep what they
+// were let in with.
+func (p *process) reloadDoor() {
+	before := p.door.Load()
+	if before == nil {
+		return
+	}
+	next, err := newDoor(p.cfg, p.log, before)
+	if err != nil {
+		p.log.Warn("access files are not used; the ones before stay in use", "error", err.Error())
+		return
+	}
+	p.door.Store(next)
+	p.log.Info("access files loaded")
 }
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.

@@ -12,6 +12,7 @@ import (
 	"os"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -43,10 +44,10 @@ type process struct {
 	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
 
 	bridge   *bridge.Bridge
-	door     *door              // nil if access says nothing
-	lot      *park.Lot          // nil where the system has none
-	pool     *upstream.Pool     // nil with the embedded broker
-	embedded *upstream.Embedded // nil with brokers of the user's
+	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
+	lot      *park.Lot            // nil where the system has none
+	pool     *upstream.Pool       // nil with the embedded broker
+	embedded *upstream.Embedded   // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
 	embeddedListens bool
 	brokerNames     []string
@@ -72,11 +73,13 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	return p, nil
 }
 
-func (p *process) wireAccess() (err error) {
-	if p.door, err = newDoor(p.cfg, p.log); err != nil || p.door == nil {
+func (p *process) wireAccess() error {
+	d, err := newDoor(p.cfg, p.log, nil)
+	if err != nil || d == nil {
 		return err
 	}
-	for _, remote := range p.door.remotes {
+	p.door.Store(d)
+	for _, remote := range d.remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -171,7 +174,7 @@ func (p *process) wireBridge() error {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door != nil {
+	if p.door.Load() != nil {
 		handler = withVisit(handler)
 	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
@@ -203,8 +206,8 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
-	if p.door != nil {
-		return p.door.admit(r)
+	if d := p.door.Load(); d != nil {
+		return d.admit(r)
 	}
 	return ""
 }
@@ -218,19 +221,25 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	if p.door == nil {
+	d := p.door.Load()
+	if d == nil {
 		p.bridge.Start(c)
 		return
 	}
-	p.bridge.StartWith(c, p.door.pass(r))
+	p.bridge.StartWith(c, d.pass(r))
 }
 
 // answer tells a refused device what the table of reasons says.
-func (p *process) answer(cause string) wsio.Answer {
+func answer(cause string) wsio.Answer {
 	r := bridge.ReasonByLabel(cause)
-	a := wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
-	if r == bridge.ReasonUnauthorized && p.door != nil {
-		a.Challenge = p.door.challenge
+	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+}
+
+// answer is the same, with a challenge where the device has to prove who it is.
+func (p *process) answer(cause string) wsio.Answer {
+	a := answer(cause)
+	if d := p.door.Load(); d != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = d.challenge
 	}
 	return a
 }

@@ -24,14 +24,18 @@ type door struct {
 	gate      *access.Gate   // nil: whoever knocks may connect
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
-	challenge string // of a 401
-	remotes   []*token.Remote
+	challenge string                   // of a 401
+	remotes   map[string]*token.Remote // by URL
 }
 
-// newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing.
-func newDoor(cfg *config.Config, log *slog.Logger) (*door, error) {
+// newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the door before,
+// nil if there was none, it takes the keys that were fetched and the memory of who failed.
+func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) {
 	a := &cfg.Access
-	d := &door{noRetain: !a.Retain}
+	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote)}
+	if before != nil {
+		d.remotes = before.remotes
+	}
 	var sources []access.Source
 	for i := range a.Sources {
 		source, err := d.source(&a.Sources[i], cfg.Origins, log)
@@ -42,7 +46,12 @@ func newDoor(cfg *config.Config, log *slog.Logger) (*door, error) {
 	}
 	if len(sources) > 0 {
 		var err error
-		if d.gate, err = access.NewGate(sources...); err != nil {
+		if before != nil {
+			d.gate, err = before.gate.With(sources...)
+		} else {
+			d.gate, err = access.NewGate(sources...)
+		}
+		if err != nil {
 			return nil, err
 		}
 		d.challenge = challenge(a.Sources)
@@ -121,8 +130,11 @@ func (d *door) keys(s *config.AccessSource, log *slog.Logger) (token.Source, err
 		if refresh == 0 {
 			refresh = defaultRefresh
 		}
-		remote := token.NewRemote(s.KeySet, refresh, nil, log)
-		d.remotes = append(d.remotes, remote)
+		remote := d.remotes[s.KeySet]
+		if remote == nil {
+			remote = token.NewRemote(s.KeySet, refresh, nil, log)
+			d.remotes[s.KeySet] = remote
+		}
 		return remote, nil
 	}
 	if s.KeySet != "" {

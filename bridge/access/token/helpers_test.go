@@ -73,7 +73,7 @@ func load(t testing.TB, text []byte, id, alg string) token.Key {
 func good() jwt.MapClaims {
 	return jwt.MapClaims{
 		"iss": "https://issuer.test", "aud": []string{"other", "mqtt"}, "sub": "dev-1",
-		"exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "n": 12345678901, "yes": true, "nested": map[string]any{"a": 1},
+		"exp": time.Now().Add(time.Hour).Unix(), "tenant": "acme", "n": int64(12345678901), "yes": true, "nested": map[string]any{"a": 1},
 	}
 }
 
