@@ -29,7 +29,15 @@ func (s *session) findPlace() {
 
 // busy counts a read of a pump with a goroutine.
 func (s *session) busy(p *pump) {
-	if p.reads > settleAfter || s.served != nobody {
+	if s.served != nobody {
+		if p.stream.Drained() {
+			p.bulk = 0
+		} else {
+			p.bulk++
+		}
+		return
+	}
+	if p.reads > settleAfter {
 		return
 	}
 	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.place != nil && s.place.Serves() {

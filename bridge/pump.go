@@ -14,6 +14,7 @@ type pump struct {
 	stream mqttio.Stream
 	tally  tally
 	reads  int // with a goroutine, up to settleAfter
+	bulk   int // large reads in a row while served
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,

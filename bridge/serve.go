@@ -23,6 +23,9 @@ const (
 	servedPing
 )
 
+// manyReads is how many large reads in a row make traffic that goroutines move with fewer.
+const manyReads = 8
+
 // serve begins to serve a parked session. It reports whether the caller may.
 func (s *session) serve(p part) bool {
 	s.mu.Lock()
@@ -74,7 +77,8 @@ func (s *session) servedWell() bool {
 		return false
 	}
 	s.served = nobody
-	if s.ending() {
+	if s.ending() || s.up.bulk > manyReads || s.down.bulk > manyReads {
+		s.up.bulk, s.down.bulk = 0, 0
 		s.unpark()
 	}
 	return true
