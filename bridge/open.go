@@ -142,7 +142,7 @@ func (s *session) fillUp() bool {
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))
-		s.busy(&s.up)
+		s.busy(&s.up, n)
 		return true
 	}
 	switch {

@@ -27,14 +27,10 @@ func (s *session) findPlace() {
 	}
 }
 
-// busy counts a read of a pump with a goroutine.
-func (s *session) busy(p *pump) {
+// busy counts a read of n bytes by a pump with a goroutine.
+func (s *session) busy(p *pump, n int) {
 	if s.served != nobody {
-		if p.stream.Drained() {
-			p.bulk = 0
-		} else {
-			p.bulk++
-		}
+		s.oneWay.count(p, n)
 		return
 	}
 	if p.reads > settleAfter {

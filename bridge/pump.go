@@ -14,7 +14,6 @@ type pump struct {
 	stream mqttio.Stream
 	tally  tally
 	reads  int // with a goroutine, up to settleAfter
-	bulk   int // large reads in a row while served
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -148,7 +147,7 @@ func (s *session) fillDown() bool {
 	n, err := s.down.stream.Fill(s.broker)
 	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
-		s.busy(&s.down)
+		s.busy(&s.down, n)
 		return true
 	}
 	switch {

@@ -43,6 +43,7 @@ type session struct {
 	// served is what a parked session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and
 	// only where no pump runs, so that the pumps may read it without.
 	served part
+	oneWay oneWay // of what is served
 
 	leaving atomic.Bool // the device said DISCONNECT
 	pausing atomic.Bool // the pumps are asked to end because the session is quiet
