@@ -157,26 +157,29 @@ func (f *file) RemoteAddr() net.Addr { return f.conn.remote }
 
 func (f *file) Read(b []byte) (int, error) {
 	n, err := f.File.Read(b)
+	if err == nil || err == io.EOF {
+		return n, err
+	}
 	return n, f.translate("read", err)
 }
 
 func (f *file) Write(b []byte) (int, error) {
 	n, err := f.File.Write(b)
+	if err == nil {
+		return n, nil
+	}
 	return n, f.translate("write", err)
 }
 
 // translate puts an error of package os into the form of package net's.
 func (f *file) translate(op string, err error) error {
-	var path *os.PathError
-	switch {
-	case err == nil || err == io.EOF:
-		return err
-	case errors.Is(err, os.ErrClosed):
+	if errors.Is(err, os.ErrClosed) {
 		return net.ErrClosed
-	case errors.As(err, &path):
-		return &net.OpError{Op: op, Net: f.conn.remote.Network(), Source: f.conn.local, Addr: f.conn.remote, Err: path.Err}
 	}
-	return err
+	if path, ok := errors.AsType[*os.PathError](err); ok {
+		err = path.Err
+	}
+	return &net.OpError{Op: op, Net: f.conn.remote.Network(), Source: f.conn.local, Addr: f.conn.remote, Err: err}
 }
 
 func (f *file) CloseWrite() error {
