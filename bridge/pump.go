@@ -144,7 +144,7 @@ func (s *session) fillDown() bool {
 	if s.served == nobody {
 		s.down.letOthers()
 	}
-	n, err := s.down.stream.Fill(s.broker)
+	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
 	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
 		s.busy(&s.down, n)
