@@ -145,7 +145,7 @@ func (s *session) fillDown() bool {
 		s.down.letOthers()
 	}
 	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
-	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
+	if n > 0 {                                  // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
 		s.busy(&s.down, n)
 		return true
