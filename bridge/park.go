@@ -132,7 +132,10 @@ func (s *session) leavePark() {
 	s.place.Unpark()
 	s.parked = false
 	s.b.parked.Add(-1)
-	if c := s.cause.Load(); c != nil {
+	switch c := s.cause.Load(); {
+	case s.killed:
+		go s.closeBoth()
+	case c != nil:
 		s.interrupt(c.reason)
 	}
 }

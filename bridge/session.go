@@ -38,6 +38,7 @@ type session struct {
 	cancelDial context.CancelFunc
 	place      Place // where the session may park; nil if it cannot
 	parked     bool  // no goroutine: see park.go
+	killed     bool  // both connections are to be closed at once
 	// The pumps that have goroutines.
 	upRuns, downRuns bool
 	// served is what a parked session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and

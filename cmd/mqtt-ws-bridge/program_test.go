@@ -29,9 +29,9 @@ type program struct {
 	mu  sync.Mutex
 	log []map[string]any
 	out bytes.Buffer
-	new chan struct{}
+	new chan struct{} // of one: there is a new line
 
-	reading sync.WaitGroup // what it says // of one: there is a new line
+	reading sync.WaitGroup
 }
 
 // start runs this test binary as the program and waits until it serves, on ports that were free a moment ago.
