@@ -10,9 +10,9 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -41,13 +41,14 @@ type process struct {
 
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
-	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
+	tlsStores  []*tlsfiles.Store
+	hangups    chan os.Signal // SIGHUP, which reloads tlsStores and door
 
 	bridge   *bridge.Bridge
-	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
-	lot      *park.Lot            // nil where the system has none
-	pool     *upstream.Pool       // nil with the embedded broker
-	embedded *upstream.Embedded   // nil with brokers of the user's
+	door     *keptDoor          // nil if access says nothing
+	lot      *park.Lot          // nil where the system has none
+	pool     *upstream.Pool     // nil with the embedded broker
+	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
 	embeddedListens bool
 	brokerNames     []string
@@ -62,6 +63,8 @@ type process struct {
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
+	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
@@ -74,12 +77,12 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 }
 
 func (p *process) wireAccess() error {
-	d, err := newDoor(p.cfg, p.log, nil)
-	if err != nil || d == nil {
+	var err error
+	p.door, err = keepDoor(p.cfg, p.log, p.registry)
+	if err != nil || p.door == nil {
 		return err
 	}
-	p.door.Store(d)
-	for _, remote := range d.remotes {
+	for _, remote := range p.door.current().remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -174,7 +177,7 @@ func (p *process) wireBridge() error {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door.Load() != nil {
+	if p.door != nil {
 		handler = withVisit(handler)
 	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
@@ -206,8 +209,8 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
-	if d := p.door.Load(); d != nil {
-		return d.admit(r)
+	if p.door != nil {
+		return p.door.current().admit(r)
 	}
 	return ""
 }
@@ -221,12 +224,11 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	d := p.door.Load()
-	if d == nil {
+	if p.door == nil {
 		p.bridge.Start(c)
 		return
 	}
-	p.bridge.StartWith(c, d.pass(r))
+	p.bridge.StartWith(c, p.door.current().pass(r))
 }
 
 // answer tells a refused device what the table of reasons says.
@@ -238,8 +240,8 @@ func answer(cause string) wsio.Answer {
 // answer is the same, with a challenge where the device has to prove who it is.
 func (p *process) answer(cause string) wsio.Answer {
 	a := answer(cause)
-	if d := p.door.Load(); d != nil && a.Status == http.StatusUnauthorized {
-		a.Challenge = d.challenge
+	if p.door != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = p.door.current().challenge
 	}
 	return a
 }
@@ -326,6 +328,7 @@ func listen(network, address string) (net.Listener, error) {
 
 // close ends everything that runs, at once.
 func (p *process) close() {
+	signal.Stop(p.hangups)
 	p.cancel()
 	for _, l := range p.deviceListeners {
 		l.Close()

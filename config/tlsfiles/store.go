@@ -87,6 +87,13 @@ func (s *Store) Reload() error {
 	return s.reload(true)
 }
 
+// look is Reload for one that nobody asked for.
+func (s *Store) look() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_ = s.reload(false) // logged, and the old ones stay
+}
+
 // reload is Reload, but says nothing about the same fault again unless told. The caller holds mu.
 func (s *Store) reload(say bool) error {
 	files, sum, err := read(s.source)
