@@ -13,7 +13,7 @@ type Access struct {
 	Rules         []AccessRule   `koanf:"rules" doc:"Topics that devices may publish and subscribe to; the first rule that matches decides, and once there is one, what none matches is denied."`
 	Retain        bool           `koanf:"retain" doc:"Let devices publish retained messages and wills."`
 	DeniedPublish string         `koanf:"denied-publish" oneof:"answer close" doc:"A forbidden message is answered as the version of MQTT allows and dropped, or the session is closed."`
-	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired."`
+	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired or its certificate was revoked."`
 }
 
 // AccessSource is one kind of proof. Which of the keys it has depends on its type.

@@ -42,7 +42,8 @@ type process struct {
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
 	tlsStores  []*tlsfiles.Store
-	hangups    chan os.Signal // SIGHUP, which reloads tlsStores and door
+	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
+	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
 
 	bridge   *bridge.Bridge
 	door     *keptDoor          // nil if access says nothing
@@ -152,6 +153,7 @@ func (p *process) wireBridge() error {
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
 		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
@@ -185,6 +187,9 @@ func (p *process) wireBridge() error {
 	}, p.log)
 	return nil
 }
+
+// revoked is asked of devices with TLS, so there is a store then.
+func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Revoked(state) }
 
 // openLot lets quiet sessions wait without goroutines where the system can.
 func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
@@ -275,11 +280,13 @@ func (p *process) openDevices() error {
 			return err
 		}
 		if a.TLS && tlsConfig == nil {
-			store, err := p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), p.tlsOptions("devices")))
+			files := p.tlsOptions("devices")
+			files.Changed = p.bridge.Recheck
+			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
 			if err != nil {
 				return fmt.Errorf("tls: %w", err)
 			}
-			tlsConfig = store.ServerConfig()
+			tlsConfig = p.deviceTLS.ServerConfig()
 		}
 		l, err := listen(a.Network, a.Address)
 		if err != nil {
