@@ -130,6 +130,9 @@ func (b *Bridge) awaitReady() {
 	}
 }
 
+// Said is what the bridge has logged so far.
+func (b *Bridge) Said() string { return b.said.String() }
+
 // stop asks the bridge to end and sees that it ends well.
 func (b *Bridge) stop() {
 	b.t.Helper()
