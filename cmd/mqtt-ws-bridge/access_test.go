@@ -262,9 +262,15 @@ func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 		{users("two"), "access files loaded", "401", "101"},
 		{"", "access files are not used; the ones before stay in use", "401", "101"},
 		{users("one") + "\nbroken", "access files are not used; the ones before stay in use", "401", "101"},
+		{"remove", "access files are not used; the ones before stay in use", "401", "101"},
+		{users("two"), "access files loaded", "401", "101"},
 	} {
 		log.reset()
-		if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+		err := os.Remove(file)
+		if step.content != "remove" {
+			err = os.WriteFile(file, []byte(step.content), 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
 		nudge(t)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -80,7 +81,7 @@ func TestDrainDeadline(t *testing.T) {
 	}
 }
 
-// TestSignalBeforeServing: one that comes while the brokers are asked for the first time is not lost.
+// TestSignalBeforeServing: one that comes while the brokers are asked for the first time is not lost, and SIGHUP ends nothing.
 func TestSignalBeforeServing(t *testing.T) {
 	t.Parallel()
 	silent, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,6 +97,7 @@ func TestSignalBeforeServing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer nc.Close()
+	p.signal(syscall.SIGHUP)
 	p.signal(terminate)
 	if status := p.status(); status != 0 {
 		t.Errorf("exit status %d\n%s", status, p.text())

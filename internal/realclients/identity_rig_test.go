@@ -56,7 +56,7 @@ const (
 origins: ["{{.Page}}"]
 addresses: {header: x-forwarded-for, trusted-proxies: [127.0.0.0/8]}
 upstream: {health-interval: 1h}
-tls: {client-auth: request, client-ca: "{{.CA}}"}
+tls: {client-auth: request, client-ca: "{{.CA}}", crl: "{{.CRL}}"}
 access:
   sources:
     - {type: basic, file: "{{.Dir}}/users"}
@@ -107,7 +107,7 @@ func startIdentities(t testing.TB, config string, keys *string) *identities {
 	write(t, filepath.Join(r.dir, "key"), signingKey)
 	var text bytes.Buffer
 	if err := template.Must(template.New("").Parse(config)).Execute(&text, map[string]string{
-		"Page": ownPage, "CA": r.devices.File, "Dir": r.dir, "Service": service.URL, "Password": brokerPassword,
+		"Page": ownPage, "CA": r.devices.File, "CRL": r.devices.CRL(t, time.Now().Add(time.Hour)), "Dir": r.dir, "Service": service.URL, "Password": brokerPassword,
 	}); err != nil {
 		t.Fatal(err)
 	}

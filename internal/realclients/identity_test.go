@@ -2,6 +2,7 @@ package realclients
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -48,6 +49,7 @@ func TestIdentities(t *testing.T) {
 		}
 	}
 	t.Run("files change", r.filesChange)
+	t.Run("revoked", r.revoked)
 }
 
 // uses connects a device with its proof, which exchanges messages as who the broker takes it for.
@@ -208,10 +210,18 @@ func (r *identities) knock(t *testing.T, url string, ca *certs.Authority, header
 // raw connects a device by hand, with a client identifier of its own. connack is the first bytes that it gets.
 func (r *identities) raw(t *testing.T, headers http.Header, version int) (ws *websocket.Conn, connack []byte) {
 	t.Helper()
+	return r.rawTo(t, r.bridge.WS, nil, headers, version)
+}
+
+// rawTo is raw with a client of HTTP that shows a certificate.
+func (r *identities) rawTo(t *testing.T, url string, client *http.Client, headers http.Header, version int) (ws *websocket.Conn, connack []byte) {
+	t.Helper()
 	for name, value := range r.from() {
 		headers.Set(name, value)
 	}
-	ws, resp, err := websocket.Dial(t.Context(), r.bridge.WS+"/mqtt", &websocket.DialOptions{Subprotocols: []string{"mqtt"}, HTTPHeader: headers})
+	ws, resp, err := websocket.Dial(t.Context(), url+"/mqtt", &websocket.DialOptions{
+		HTTPClient: client, Subprotocols: []string{"mqtt"}, HTTPHeader: headers,
+	})
 	if err != nil {
 		t.Fatalf("dial: %v, %+v", err, resp)
 	}
@@ -225,7 +235,7 @@ func (r *identities) raw(t *testing.T, headers http.Header, version int) (ws *we
 	if err := ws.Write(t.Context(), websocket.MessageBinary, connect); err != nil {
 		t.Fatal(err)
 	}
-	if _, connack, err = ws.Read(t.Context()); err != nil {
+	if _, connack, err = hear(t, ws); err != nil {
 		t.Fatal(err)
 	}
 	return ws, connack
@@ -251,7 +261,7 @@ func (r *identities) unknown(t *testing.T) {
 		if !bytes.Equal(connack, want) {
 			t.Errorf("MQTT %d: CONNACK % x, want % x", version, connack, want)
 		}
-		if _, _, err := ws.Read(t.Context()); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
+		if _, _, err := hear(t, ws); websocket.CloseStatus(err) != websocket.StatusPolicyViolation {
 			t.Errorf("MQTT %d: %v, want close 1008", version, err)
 		}
 	}
@@ -292,10 +302,52 @@ func (r *identities) filesChange(t *testing.T) {
 	if _, connack := r.raw(t, q.Header, mqtt311); !bytes.Equal(connack, []byte{0x20, 2, 0, 0}) {
 		t.Errorf("the new password: CONNACK % x", connack)
 	}
-	if err := staying.Write(t.Context(), websocket.MessageBinary, []byte{0xC0, 0}); err != nil {
+	r.answersPing(t, staying)
+}
+
+// revoked: a list that names the certificate of connected devices ends their sessions, and no others.
+func (r *identities) revoked(t *testing.T) {
+	online := func(pair certs.Pair, version int) *websocket.Conn {
+		cert, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: r.bridge.Authority.Pool(), Certificates: []tls.Certificate{cert}}}
+		t.Cleanup(transport.CloseIdleConnections)
+		ws, connack := r.rawTo(t, r.bridge.WSS, &http.Client{Transport: transport}, http.Header{}, version)
+		if connack[3] != 0 {
+			t.Fatalf("CONNACK % x", connack)
+		}
+		return ws
+	}
+	bad := r.devices.Client(t, "certificate")
+	good, old, modern := online(r.devices.Client(t, "certificate"), mqtt311), online(bad, mqtt311), online(bad, mqtt5)
+	r.devices.CRL(t, time.Now().Add(time.Hour), bad)
+	if _, b, err := hear(t, modern); err != nil || b[0] != 0xE0 || b[2] != 0x87 {
+		t.Errorf("MQTT 5 hears % x, %v; want DISCONNECT 0x87", b, err)
+	}
+	for version, ws := range map[int]*websocket.Conn{mqtt311: old, mqtt5: modern} {
+		if _, _, err := hear(t, ws); websocket.CloseStatus(err) != websocket.StatusPolicyViolation || !strings.Contains(err.Error(), "certificate-revoked") {
+			t.Errorf("MQTT %d: %v, want close 1008", version, err)
+		}
+	}
+	r.answersPing(t, good)
+}
+
+// answersPing holds that a device is connected still.
+func (r *identities) answersPing(t *testing.T, ws *websocket.Conn) {
+	t.Helper()
+	if err := ws.Write(t.Context(), websocket.MessageBinary, []byte{0xC0, 0}); err != nil {
 		t.Fatal(err)
 	}
-	if _, b, err := staying.Read(t.Context()); err != nil || !bytes.Equal(b, []byte{0xD0, 0}) {
-		t.Errorf("the device that was there: % x, %v", b, err)
+	if _, b, err := hear(t, ws); err != nil || !bytes.Equal(b, []byte{0xD0, 0}) {
+		t.Errorf("a device that was there hears % x, %v", b, err)
 	}
+}
+
+// hear reads the next message of a device, or why there is none.
+func hear(t *testing.T, ws *websocket.Conn) (websocket.MessageType, []byte, error) {
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	return ws.Read(ctx)
 }

@@ -156,6 +156,28 @@ func TestConnectionsAreKept(t *testing.T) {
 	}
 }
 
+// TestBodyWithoutEnd: the timeout is for the whole answer, and the question has no body of its own.
+func TestBodyWithoutEnd(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.ContentLength != 0 {
+			t.Errorf("asked with %s and %d bytes", r.Method, r.ContentLength)
+		}
+		_, _ = io.WriteString(w, `{"subject":`)
+		_ = http.NewResponseController(w).Flush()
+		<-over
+	}))
+	defer server.Close()
+	defer close(over)
+	s, err := callback.New(callback.Options{URL: server.URL, Method: http.MethodPost, Timeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
 // TestQuestionsAreBounded: while the service does not answer, no more than 256 are under way, and who waits longer than the
 // timeout is refused.
 func TestQuestionsAreBounded(t *testing.T) {
