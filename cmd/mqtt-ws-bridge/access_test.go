@@ -338,6 +338,24 @@ func TestAccessKeyRotation(t *testing.T) {
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 
+// TestHangupFetchesKeys: at SIGHUP keys at a URL are fetched at once, so that one that was withdrawn is good no more.
+func TestHangupFetchesKeys(t *testing.T) {
+	asked := make(chan struct{}, 8)
+	issuer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	t.Cleanup(issuer.Close)
+	startBridge(t, func(cfg *config.Config) {
+		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"}, KeySet: issuer.URL, Refresh: time.Hour}}
+	})
+	<-asked // at the start
+	hangUp(t)
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Error("the keys are not fetched")
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
 // TestAccessRules: what a device may do, with the client identifier that the broker gets, through the whole program.
 func TestAccessRules(t *testing.T) {
 	broker := doorBroker(t)

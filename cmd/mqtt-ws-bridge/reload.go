@@ -23,6 +23,7 @@ func (p *process) reloadAtHangups() {
 			}
 			if p.door != nil {
 				p.door.reload(true)
+				p.door.fetch(p.ctx)
 			}
 		case <-p.ctx.Done():
 			return
@@ -81,6 +82,13 @@ func (k *keptDoor) watch(ctx context.Context) {
 	filewatch.Run(ctx, k.files, func() { k.reload(false) }, func(err error) {
 		k.log.Warn("access files are looked at once a minute only", "error", err.Error())
 	})
+}
+
+// fetch asks for the keys that are at URLs, which an operator who has withdrawn one does not want to wait for.
+func (k *keptDoor) fetch(ctx context.Context) {
+	for _, remote := range k.current().remotes {
+		remote.Fetch(ctx)
+	}
 }
 
 // reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
