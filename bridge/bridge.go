@@ -117,8 +117,11 @@ type Options struct {
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
-	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired.
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
 	ExpiryWithoutWill bool
+	// Revoked says why the certificate that a device showed is good no longer; nil: it still is. It must not wait. A nil
+	// function: none ever is.
+	Revoked func(*tls.ConnectionState) error
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -128,6 +131,7 @@ type Bridge struct {
 	metrics  *Metrics
 	log      *slog.Logger
 	place    func(s Parked, device, broker Rewirable) (Place, error)
+	revoked  func(*tls.ConnectionState) error
 	start    time.Time
 	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
@@ -151,6 +155,7 @@ func New(opts Options) *Bridge {
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
+		revoked:  opts.Revoked,
 		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
@@ -198,6 +203,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
+	s.recheck()
 	switch {
 	case full:
 		s.end(ReasonFull, nil)
