@@ -30,6 +30,7 @@ type rig struct {
 	reg      *prometheus.Registry
 	listener *memnet.Listener
 	pass     bridge.Pass // of the devices that knock from then on
+	budget   *budgetFake
 	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
 	lax      atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
 }
@@ -57,9 +58,9 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 
 // newRigWith starts a bridge with these options and the rig's own. It ends with the test.
 func newRigWith(t testing.TB, opts bridge.Options) *rig {
-	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
+	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize), budget: new(budgetFake)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Upstream, opts.Metrics, opts.Log = r.up, bridge.NewMetrics(r.reg), log
+	opts.Upstream, opts.Budget, opts.Metrics, opts.Log = r.up, r.budget, bridge.NewMetrics(r.reg), log
 	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
