@@ -130,6 +130,14 @@ func (b *Bridge) awaitReady() {
 	}
 }
 
+// Signal sends the bridge a signal.
+func (b *Bridge) Signal(s os.Signal) {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(s); err != nil {
+		b.t.Fatalf("signal the bridge: %v", err)
+	}
+}
+
 // stop asks the bridge to end and sees that it ends well.
 func (b *Bridge) stop() {
 	b.t.Helper()
