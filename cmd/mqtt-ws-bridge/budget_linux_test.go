@@ -86,8 +86,13 @@ func alive(t *testing.T, ws *websocket.Conn) {
 	}
 }
 
-// metric returns a sample without labels, or with them if name has some.
-func (p *program) metric(name string) (value float64) {
+// metric returns a sample of the bridge's own without labels, or with them if name has some.
+func (p *program) metric(name string) float64 {
+	p.t.Helper()
+	return p.sample("mqtt_ws_bridge_" + name)
+}
+
+func (p *program) sample(name string) (value float64) {
 	p.t.Helper()
 	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
 	resp, err := client.Get("http://" + p.admin + "/metrics")
@@ -100,7 +105,7 @@ func (p *program) metric(name string) (value float64) {
 		p.t.Fatal(err)
 	}
 	for line := range strings.Lines(string(b)) {
-		if text, ok := strings.CutPrefix(line, "mqtt_ws_bridge_"+name+" "); ok {
+		if text, ok := strings.CutPrefix(line, name+" "); ok {
 			if _, err := fmt.Sscan(text, &value); err != nil {
 				p.t.Fatal(err)
 			}
@@ -184,6 +189,9 @@ func TestDescriptorsComeFree(t *testing.T) {
 // before notices nothing, and when they have gone others are taken again.
 func TestAttack50_memory(t *testing.T) {
 	p := start(t, "--upstream", startBroker(t), "--limits.memory", "32MiB")
+	if n := p.sample("go_gc_gomemlimit_bytes"); n != 32<<20 {
+		t.Errorf("the runtime's own limit is %v", n)
+	}
 	innocent := p.online('i')
 	half := make([]byte, 60<<10) // of a PUBLISH of 64000 bytes
 	copy(half, "\x30\x80\xf4\x03\x00\x01t")
