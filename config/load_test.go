@@ -83,6 +83,7 @@ var samples = map[string][3]string{
 	"limits.connect-timeout":         {"1s", "2s", "3s"},
 	"limits.packet-size":             {"1MiB", "1.5MiB", "200B"},
 	"limits.write-timeout":           {"1s", "2s", "3s"},
+	"event-loops":                    {"off", "off", "off"},
 	"downlink.frame-size":            {"1KiB", "2KiB", "3KiB"},
 	"downlink.ping-interval":         {"1s", "2s", "3s"},
 	"keepalive.grace":                {"1s", "2s", "3s"},
