@@ -277,3 +277,23 @@ func isTimeout(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()
 }
+
+// alone sees that the bridge has read everything so far and has nothing to say, by a WebSocket ping.
+func (d *device) alone() {
+	d.t.Helper()
+	d.say(frame(ping, "alone"))
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(d.r, head[:]); err != nil {
+			d.t.Fatalf("a ping is not answered: %v", err)
+		}
+		payload := make([]byte, head[1]&0x7f)
+		if _, err := io.ReadFull(d.r, payload); err != nil {
+			d.t.Fatalf("a ping is not answered: %v", err)
+		}
+		if head[0] == pong && string(payload) == "alone" {
+			return
+		}
+		d.t.Errorf("before the pong comes %x %x", head, payload)
+	}
+}
