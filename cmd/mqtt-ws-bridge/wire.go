@@ -19,6 +19,7 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
@@ -45,7 +46,8 @@ type process struct {
 
 	bridge   *bridge.Bridge
 	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
-	lot      *park.Lot            // nil where the system has none
+	loops    *loop.Loops          // nil where the system has none
+	lot      *park.Lot            // the same
 	pool     *upstream.Pool       // nil with the embedded broker
 	embedded *upstream.Embedded   // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
@@ -148,7 +150,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(),
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
@@ -181,17 +183,6 @@ func (p *process) wireBridge() error {
 		HandshakeTimeout: l.HandshakeTimeout, HeaderSize: int(l.HeaderSize),
 	}, p.log)
 	return nil
-}
-
-// openLot lets quiet sessions wait without goroutines where the system can.
-func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
-	lot, err := park.New()
-	if err != nil {
-		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
-		return nil
-	}
-	p.lot = lot
-	return func(w bridge.Waker, conns ...net.Conn) (bridge.Place, error) { return lot.Place(w, conns...) }
 }
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
@@ -337,6 +328,9 @@ func (p *process) close() {
 		p.devices.Close()
 		p.admin.Close()
 		p.bridge.Close()
+	}
+	if p.loops != nil {
+		p.loops.Close()
 	}
 	if p.lot != nil {
 		p.lot.Close()
