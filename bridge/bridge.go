@@ -114,11 +114,16 @@ type Options struct {
 	Log      *slog.Logger
 	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
 	Place func(s Parked, device, broker Rewirable) (Place, error)
+	// Budget is asked for every session. Nil: it is as large as the limits.
+	Budget Budget
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
-	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired.
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
 	ExpiryWithoutWill bool
+	// Revoked says why the certificate that a device showed is good no longer; nil: it still is. It must not wait. A nil
+	// function: none ever is.
+	Revoked func(*tls.ConnectionState) error
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -128,7 +133,9 @@ type Bridge struct {
 	metrics  *Metrics
 	log      *slog.Logger
 	place    func(s Parked, device, broker Rewirable) (Place, error)
+	revoked  func(*tls.ConnectionState) error
 	start    time.Time
+	budget   Budget
 	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
 
@@ -148,9 +155,14 @@ type Bridge struct {
 // New returns a bridge without sessions. Call [Bridge.Close] when it is no longer needed.
 func New(opts Options) *Bridge {
 	ctx, cancel := context.WithCancel(context.Background())
+	if opts.Budget == nil {
+		opts.Budget = boundless{}
+	}
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
+		revoked:  opts.Revoked,
+		budget:   opts.Budget,
 		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
@@ -169,6 +181,11 @@ func (b *Bridge) Admit() *Reason {
 		return ReasonDraining
 	case b.Sessions() >= b.limits.Sessions:
 		return ReasonFull
+	}
+	if short := b.budget.Room(b.Sessions()); short != nil {
+		return short
+	}
+	switch {
 	case len(b.dials) == cap(b.dials):
 		return ReasonDialsFull
 	case !b.upstream.Ready():
@@ -190,7 +207,8 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		dev.Close()
 		return
 	}
-	full := len(b.sessions) >= b.limits.Sessions
+	others := len(b.sessions)
+	full := others >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}
 	}
@@ -198,11 +216,16 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
+	s.recheck()
 	switch {
 	case full:
 		s.end(ReasonFull, nil)
 	case draining:
 		s.end(ReasonDraining, nil)
+	default:
+		if short := b.budget.Room(others); short != nil {
+			s.end(short, nil)
+		}
 	}
 	go s.run()
 }
