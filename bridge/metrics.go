@@ -50,7 +50,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
 		m.denied[t] = denied.WithLabelValues(t.String())
 	}
-	for _, outcome := range []string{dialOK, dialFailed} {
+	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
 	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied)
@@ -62,6 +62,7 @@ var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .
 const (
 	dialOK     = "ok"
 	dialFailed = "failed"
+	dialShort  = "short" // for want of something in the bridge
 )
 
 func (m *Metrics) refused(r *Reason) { m.refusals.WithLabelValues(r.Label).Inc() }
@@ -70,7 +71,10 @@ func (m *Metrics) ended(r *Reason) { m.ends.WithLabelValues(r.Label).Inc() }
 
 func (m *Metrics) dialed(d time.Duration, err error) {
 	outcome := dialOK
-	if err != nil {
+	switch {
+	case err != nil && Shortage(err) != nil:
+		outcome = dialShort
+	case err != nil:
 		outcome = dialFailed
 	}
 	m.dials.WithLabelValues(outcome).Observe(d.Seconds())

@@ -74,6 +74,7 @@ var samples = map[string][3]string{
 	"access.denied-publish":          {"close", "close", "close"},
 	"access.expiry-will":             {"false", "FALSE", "false"},
 	"limits.sessions":                {"1", "2", "3"},
+	"limits.memory":                  {"1GiB", "2gb", "64 MiB"},
 	"limits.dials":                   {"1", "2", "3"},
 	"limits.handshakes":              {"1", "2", "3"},
 	"limits.handshake-timeout":       {"1s", "2s", "3s"},

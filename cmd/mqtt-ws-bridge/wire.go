@@ -16,9 +16,12 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/budget"
+	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
@@ -45,9 +48,13 @@ type process struct {
 	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
 	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
 
+	budget       *budget.Budget
+	acceptErrors prometheus.Counter
+
 	bridge   *bridge.Bridge
 	door     *keptDoor          // nil if access says nothing
-	lot      *park.Lot          // nil where the system has none
+	loops    *loop.Loops        // nil where the system has none
+	lot      *park.Lot          // the same
 	pool     *upstream.Pool     // nil with the embedded broker
 	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
@@ -67,8 +74,10 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
 	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
+	p.acceptErrors = promauto.With(p.registry).NewCounter(prometheus.CounterOpts{
+		Name: "mqtt_ws_bridge_accept_errors_total", Help: "Connections that could not be taken; each is tried again."})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
+	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBudget, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -152,7 +161,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(), Budget: p.budget,
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
@@ -190,17 +199,6 @@ func (p *process) wireBridge() error {
 
 // revoked is asked of devices with TLS, so there is a store then.
 func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Revoked(state) }
-
-// openLot lets quiet sessions wait without goroutines where the system can.
-func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
-	lot, err := park.New()
-	if err != nil {
-		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
-		return nil
-	}
-	p.lot = lot
-	return func(w bridge.Waker, conns ...net.Conn) (bridge.Place, error) { return lot.Place(w, conns...) }
-}
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
 func packetSize(size config.Size) int {
@@ -267,8 +265,8 @@ func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
 
 // openDevices opens the listeners for devices, behind one gate for all.
 func (p *process) openDevices() error {
-	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
-	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn}
+	gate := wsio.NewGate(descriptorPlan(p.cfg).Handshakes)
+	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn, AcceptFailed: p.acceptFailed}
 	var err error
 	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
 		return err
@@ -312,6 +310,7 @@ func (p *process) openAdmin() error {
 	if p.adminListener, err = listen(a.Network, a.Address); err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
+	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)
 	return nil
 }
 
@@ -347,6 +346,9 @@ func (p *process) close() {
 		p.devices.Close()
 		p.admin.Close()
 		p.bridge.Close()
+	}
+	if p.loops != nil {
+		p.loops.Close()
 	}
 	if p.lot != nil {
 		p.lot.Close()
