@@ -15,16 +15,16 @@ import (
 
 // policyFake allows the topics and filters that begin with "ok".
 type policyFake struct {
-	refuse  bool
-	connect []byte // in place of what the device sent
-	asked   []string
+	refuse bool
+	terms  bridge.Terms
+	asked  []string
 }
 
-func (p *policyFake) Connect([]byte, *mqttio.Connect) ([]byte, error) {
+func (p *policyFake) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
 	if p.refuse {
-		return nil, errors.New("the policy says no")
+		return bridge.Terms{}, errors.New("the policy says no")
 	}
-	return p.connect, nil
+	return p.terms, nil
 }
 
 func (p *policyFake) MayPublish(topic []byte) bool {
@@ -33,6 +33,8 @@ func (p *policyFake) MayPublish(topic []byte) bool {
 }
 
 func (p *policyFake) MaySubscribe(filter []byte) bool { return bytes.HasPrefix(filter, []byte("ok")) }
+
+func (p *policyFake) MayReceive(topic []byte) bool { return bytes.HasPrefix(topic, []byte("ok")) }
 
 func passWith(p bridge.Policy) func() bridge.Pass {
 	return func() bridge.Pass { return bridge.Pass{Policy: p} }
@@ -275,7 +277,7 @@ func TestAnswersWait(t *testing.T) {
 func TestConnectIsReplaced(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := &scene{rig: newRig(t, nil), v: v}
-		s.pass.Policy = &policyFake{connect: connect(v, "another", 60)}
+		s.pass.Policy = &policyFake{terms: bridge.Terms{Connect: connect(v, "another", 60)}}
 		s.upgrade()
 		s.dev.send(s.connect(), publish(v, "ok", "x"))
 		s.br = s.broker()

@@ -84,8 +84,15 @@ func (s *session) flushUp() bool {
 	return true
 }
 
-// writeBroker writes packets to the broker.
+// writeBroker writes packets of the device to the broker. Called by the pump up.
 func (s *session) writeBroker(packets []byte) bool {
+	if s.policed != nil {
+		return s.writeInTurn(packets)
+	}
+	return s.writeNow(packets)
+}
+
+func (s *session) writeNow(packets []byte) bool {
 	s.brokerBusy.Add(1)
 	_, err := s.broker.Write(packets)
 	s.brokerBusy.Add(1)
@@ -104,7 +111,7 @@ func (s *session) pumpDown() {
 		switch {
 		case err == nil:
 			s.down.tally.add(&p)
-			if p.First && !s.inspectDown(&p) {
+			if p.First && !s.inspectDown(&p) || s.policed != nil && !s.judgeDown(&p) {
 				s.discard()
 				return
 			}

@@ -77,6 +77,8 @@ type connectInfo struct {
 	version   mqttio.Version
 	clientID  string
 	maxPacket uint32 // that the device takes, in MQTT 5; 0: any
+	// takesAliases says that the broker may use topic aliases.
+	takesAliases bool
 }
 
 // cause is why a session ends.

@@ -11,6 +11,7 @@ import (
 // Policy says for all devices what becomes of their CONNECT and what they may do. Safe for concurrent use.
 type Policy struct {
 	Mapping Mapping
+	Mount   *topic.Mount // nil: none
 	Rules   *topic.Rules // nil: no rules, everything is allowed
 }
 
@@ -24,36 +25,64 @@ type devicePolicy struct {
 	set    *topic.Set // nil: everything is allowed
 }
 
-var errWill = errors.New("the device may not publish to the topic of its will")
+var (
+	errWill         = errors.New("the device may not publish to the topic of its will")
+	errWillResponse = errors.New("the device may not subscribe to the response topic of its will")
+)
 
 // Connect edits CONNECT and looks at the will. Its errors hold no secret.
-func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) ([]byte, error) {
+func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Terms, err error) {
 	id := d.id
 	d.id = nil
 	edit, err := d.policy.Mapping.Edit(c, id)
 	if err != nil {
-		return nil, err
+		return terms, err
 	}
+	clientID, username := string(c.ClientID), string(c.Username)
+	if edit.ClientID != nil {
+		clientID = *edit.ClientID
+	}
+	if edit.Username != nil {
+		username = *edit.Username
+	}
+	value := func(name string) string { return id.value(name, clientID, username) }
 	if rules := d.policy.Rules; rules != nil {
-		clientID, username := string(c.ClientID), string(c.Username)
-		if edit.ClientID != nil {
-			clientID = *edit.ClientID
+		if d.set, err = rules.Bind(value); err != nil {
+			return terms, err
 		}
-		if edit.Username != nil {
-			username = *edit.Username
-		}
-		d.set, err = rules.Bind(func(name string) string { return id.value(name, clientID, username) })
+	}
+	if err := d.judgeWill(c); err != nil {
+		return terms, err
+	}
+	if mount := d.policy.Mount; mount != nil {
+		prefix, err := mount.Bind(value)
 		if err != nil {
-			return nil, err
+			return terms, err
 		}
-		if c.Will && !d.set.MayPublish(c.WillTopic) {
-			return nil, errWill
-		}
+		edit.Mount = mqttio.Mount(prefix)
 	}
-	if edit.ClientID == nil && edit.Username == nil && edit.Password == nil && edit.UserProperties == nil {
-		return nil, nil
+	if edit.ClientID == nil && edit.Username == nil && edit.Password == nil && edit.UserProperties == nil && !(c.Will && edit.Mount != "") {
+		return bridge.Terms{Mount: edit.Mount}, nil
 	}
-	return mqttio.AppendConnect(nil, pkt, c, &edit)
+	edited, err := mqttio.AppendConnect(nil, pkt, c, &edit)
+	if err != nil {
+		return terms, err
+	}
+	return bridge.Terms{Connect: edited, Mount: edit.Mount}, nil
+}
+
+// judgeWill looks at the will as at a PUBLISH.
+func (d *devicePolicy) judgeWill(c *mqttio.Connect) error {
+	if !c.Will {
+		return nil
+	}
+	if !d.MayPublish(c.WillTopic) {
+		return errWill
+	}
+	if response, ok, _ := c.WillProperties.ResponseTopic(); ok && !d.MayReceive(response) {
+		return errWillResponse
+	}
+	return nil
 }
 
 // MayPublish follows the rules.
@@ -63,3 +92,6 @@ func (d *devicePolicy) MayPublish(topic []byte) bool { return d.set == nil || d.
 func (d *devicePolicy) MaySubscribe(filter []byte) bool {
 	return d.set == nil || d.set.MaySubscribe(filter)
 }
+
+// MayReceive follows the rules.
+func (d *devicePolicy) MayReceive(topic []byte) bool { return d.set == nil || d.set.MayReceive(topic) }

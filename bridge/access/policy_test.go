@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access"
 	"mqtt-ws-bridge/bridge/access/topic"
 	"mqtt-ws-bridge/mqttio"
@@ -37,6 +38,15 @@ func rules(t testing.TB, rules ...topic.Rule) *topic.Rules {
 	return r
 }
 
+func mount(t testing.TB, text string) *topic.Mount {
+	t.Helper()
+	m, err := topic.CompileMount(text, bridge.MaxMount)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
 func parse(t testing.TB, pkt []byte) *mqttio.Connect {
 	t.Helper()
 	c, err := mqttio.ParseConnect(pkt)
@@ -57,11 +67,11 @@ func TestPolicyUsesWhatTheBrokerGets(t *testing.T) {
 	}
 	pkt := packetOf(withWill())
 	d := p.For(&canary)
-	out, err := d.Connect(pkt, parse(t, pkt))
+	terms, err := d.Connect(pkt, parse(t, pkt))
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := parse(t, out)
+	c := parse(t, terms.Connect)
 	if string(c.ClientID) != "acme-dev-1" || string(c.Username) != "dev-1" || c.HasPassword || string(c.WillTopic) != "w" {
 		t.Errorf("%q %q", c.ClientID, c.Username)
 	}
@@ -92,13 +102,42 @@ func TestPolicyRefusesConnect(t *testing.T) {
 		"unknown value":       {access.Policy{Mapping: access.Mapping{Password: template(t, "{{.Claims.absent}}")}}, withWill(), "absent"},
 		"password alone":      {access.Policy{Mapping: access.Mapping{Password: template(t, "{{token}}")}}, withWill(), "password without user name"},
 		"wildcard as a name":  {access.Policy{Rules: rules(t, topic.Rule{Publish: true, Filters: []string{"w", "{{client_id}}"}})}, hx("1000 0004'MQTT' 04 02 003C 0001'#'"), "client_id"},
+		"missing tenant":      {access.Policy{Mount: mount(t, "tenants/{{.Claims.absent}}/")}, withWill(), "no mount point for the device: nothing is known for {{.Claims.absent}}"},
+		"tenant with a level": {access.Policy{Mount: mount(t, "tenants/{{username}}/")}, hx("1000 0004'MQTT' 04 82 003C 0001'c' 0003'a/b'"), "no mount point for the device: the value of {{username}} cannot"},
+		"will below $":        {access.Policy{Mount: mount(t, "tenants/{{.Claims.tenant}}/")}, hx("1000 0004'MQTT' 04 06 003C 0001'c' 0002'$w' 0002'by'"), "topic of the will that the mount point does not hold"},
+		"response of a will": {access.Policy{Rules: rules(t, topic.Rule{Publish: true, Filters: []string{"#"}}, topic.Rule{Subscribe: true, Filters: []string{"mine/#"}})},
+			hx("1000 0004'MQTT' 05 06 003C 00 0001'c' 09 080006'theirs' 0001'w' 0002'by'"), "response topic of its will"},
 		"separator in a name": {access.Policy{Rules: rules(t, topic.Rule{Publish: true, Filters: []string{"a/{{username}}"}})}, hx("1000 0004'MQTT' 04 82 003C 0001'c' 0003'a/b'"), "username"},
 	} {
 		pkt := packetOf(tt.pkt)
-		out, err := tt.policy.For(&canary).Connect(pkt, parse(t, pkt))
-		if out != nil || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "CANARY") {
-			t.Errorf("%s: % x, %v", name, out, err)
+		terms, err := tt.policy.For(&canary).Connect(pkt, parse(t, pkt))
+		if terms.Connect != nil || terms.Mount != "" || err == nil || !strings.Contains(err.Error(), tt.want) || strings.Contains(err.Error(), "CANARY") {
+			t.Errorf("%s: %+v, %v", name, terms, err)
 		}
+	}
+}
+
+// TestPolicyMount: the will stands below the mount, and rules speak of what the device sees.
+func TestPolicyMount(t *testing.T) {
+	p := access.Policy{
+		Mount: mount(t, "tenants/{{.Claims.tenant}}/{{client_id}}/"),
+		Rules: rules(t, topic.Rule{Publish: true, Filters: []string{"w", "up/#"}}, topic.Rule{Subscribe: true, Filters: []string{"down/#"}}),
+	}
+	pkt := packetOf(withWill())
+	d := p.For(&canary)
+	terms, err := d.Connect(pkt, parse(t, pkt))
+	if err != nil || terms.Mount != "tenants/acme/dev-1/" {
+		t.Fatalf("%+v, %v", terms, err)
+	}
+	if c := parse(t, terms.Connect); string(c.WillTopic) != "tenants/acme/dev-1/w" || string(c.WillPayload) != "by" {
+		t.Errorf("will to %q", c.WillTopic)
+	}
+	if !d.MayPublish([]byte("up/x")) || d.MayPublish([]byte("tenants/acme/dev-1/up/x")) || !d.MayReceive([]byte("down/x")) || d.MayReceive([]byte("up/x")) {
+		t.Error("the rules are not asked about what the device sees")
+	}
+	pkt = packetOf(hx("1000 0004'MQTT' 04 02 003C 0001'c'"))
+	if terms, err := p.For(&canary).Connect(pkt, parse(t, pkt)); terms.Connect != nil || terms.Mount != "tenants/acme/c/" || err != nil {
+		t.Errorf("without a will: %+v, %v", terms, err)
 	}
 }
 
@@ -108,8 +147,8 @@ func TestEmptyPolicy(t *testing.T) {
 	pkt := packetOf(withWill())
 	before := bytes.Clone(pkt)
 	d := p.For(nil)
-	if out, err := d.Connect(pkt, parse(t, pkt)); out != nil || err != nil || !bytes.Equal(pkt, before) {
-		t.Errorf("% x, %v", out, err)
+	if terms, err := d.Connect(pkt, parse(t, pkt)); terms.Connect != nil || terms.Mount != "" || err != nil || !bytes.Equal(pkt, before) {
+		t.Errorf("%+v, %v", terms, err)
 	}
 	if !d.MayPublish([]byte("a")) || !d.MaySubscribe([]byte("#")) {
 		t.Error("something is forbidden")

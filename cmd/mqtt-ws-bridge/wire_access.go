@@ -196,6 +196,12 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
 	}
 	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
+	if a.Mount != "" {
+		var err error
+		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
+			return nil, fmt.Errorf("access.mount: %q %w", a.Mount, err)
+		}
+	}
 	if len(a.Rules) > 0 {
 		rules := make([]topic.Rule, len(a.Rules))
 		for i, r := range a.Rules {
@@ -209,7 +215,7 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 	}
 	m := &p.Mapping
 	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
-		m.MustUsername == nil && p.Rules == nil {
+		m.MustUsername == nil && p.Mount == nil && p.Rules == nil {
 		return nil, nil
 	}
 	return p, nil

@@ -30,24 +30,40 @@ func (r *Rules) Bind(value func(name string) string) (*Set, error) {
 	if len(r.placeholders) == 0 {
 		return &r.unbound, nil
 	}
-	s := &Set{rules: r, values: make([]string, len(r.placeholders))}
-	for i, p := range r.placeholders {
+	values, err := r.placeholders.values(value)
+	if err != nil {
+		return nil, err
+	}
+	return &Set{rules: r, values: values}, nil
+}
+
+// values asks for the value of each placeholder.
+func (ps placeholders) values(value func(name string) string) ([]string, error) {
+	values := make([]string, len(ps))
+	for i, p := range ps {
 		v := value(p.name)
 		if len(v) > maxValue || strings.ContainsAny(v, "/+#") || !plainText(v) || p.first && strings.HasPrefix(v, "$") {
 			return nil, &ValueError{p.name}
 		}
-		s.values[i] = v
+		values[i] = v
 	}
-	return s, nil
+	return values, nil
 }
 
 // MayPublish reports whether the device may publish to the topic. What is no topic name, it may not.
-func (s *Set) MayPublish(topic []byte) bool {
+func (s *Set) MayPublish(topic []byte) bool { return s.allows(s.rules.publish, topic) }
+
+// MayReceive reports whether the device may have messages of the topic: whether it may subscribe to it alone. What is no topic
+// name, it may not. A topic that begins with $share/ is meant as it stands.
+func (s *Set) MayReceive(topic []byte) bool { return s.allows(s.rules.subscribe, topic) }
+
+// allows reports whether the first rule that matches the topic allows it.
+func (s *Set) allows(rules []rule, topic []byte) bool {
 	if len(topic) == 0 || bytes.IndexByte(topic, '+') >= 0 || bytes.IndexByte(topic, '#') >= 0 {
 		return false
 	}
-	for i := range s.rules.publish {
-		if r := &s.rules.publish[i]; r.matches(topic, s.values) {
+	for i := range rules {
+		if r := &rules[i]; r.matches(topic, s.values) {
 			return !r.deny
 		}
 	}
