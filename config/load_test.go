@@ -71,6 +71,7 @@ var samples = map[string][3]string{
 	"access.require.client-id":       {"a", "b", "c"},
 	"access.require.username":        {"a", "b", "c"},
 	"access.mount":                   {"a/", "b/", "c/"},
+	"access.rules-claim":             {"a", "b", "c"},
 	"access.retain":                  {"false", "FALSE", "false"},
 	"access.denied-publish":          {"close", "close", "close"},
 	"access.expiry-will":             {"false", "FALSE", "false"},

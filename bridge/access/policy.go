@@ -2,6 +2,7 @@ package access
 
 import (
 	"errors"
+	"fmt"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access/topic"
@@ -13,6 +14,9 @@ type Policy struct {
 	Mapping Mapping
 	Mount   *topic.Mount // nil: none
 	Rules   *topic.Rules // nil: no rules, everything is allowed
+	// RulesClaim names a claim with further rules, which are asked after Rules; see [topic.ParseRules]. Empty: none. With it Rules must
+	// not be nil. A device without the claim has no others.
+	RulesClaim string
 }
 
 // For returns what one device may do: id is who it is, nil if nothing was proved.
@@ -46,10 +50,8 @@ func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Term
 		username = *edit.Username
 	}
 	value := func(name string) string { return id.value(name, clientID, username) }
-	if rules := d.policy.Rules; rules != nil {
-		if d.set, err = rules.Bind(value); err != nil {
-			return terms, err
-		}
+	if d.set, err = d.policy.bind(id, value); err != nil {
+		return terms, err
 	}
 	if err := d.judgeWill(c); err != nil {
 		return terms, err
@@ -69,6 +71,30 @@ func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Term
 		return terms, err
 	}
 	return bridge.Terms{Connect: edited, Mount: edit.Mount}, nil
+}
+
+// bind returns the rules for a device; nil: there are none.
+func (p *Policy) bind(id *Identity, value func(name string) string) (*topic.Set, error) {
+	if p.Rules == nil {
+		return nil, nil
+	}
+	set, err := p.Rules.Bind(value)
+	if err != nil || p.RulesClaim == "" || id == nil {
+		return set, err
+	}
+	rules, err := topic.ParseRules(id.Claims[p.RulesClaim])
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", p.RulesClaim, err)
+	}
+	compiled, err := topic.Compile(rules)
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", p.RulesClaim, err)
+	}
+	own, err := compiled.Bind(value)
+	if err != nil {
+		return nil, fmt.Errorf("claim %s: %w", p.RulesClaim, err)
+	}
+	return set.Then(own), nil
 }
 
 // judgeWill looks at the will as at a PUBLISH.

@@ -117,6 +117,44 @@ func TestPolicyRefusesConnect(t *testing.T) {
 	}
 }
 
+// TestRulesOfClaims: the rules of the configuration are asked first, those of the claim after them, and a broken claim refuses the
+// device.
+func TestRulesOfClaims(t *testing.T) {
+	p := access.Policy{RulesClaim: "mqtt", Rules: rules(t,
+		topic.Rule{Deny: true, Publish: true, Subscribe: true, Filters: []string{"+/secret"}}, topic.Rule{Publish: true, Filters: []string{"all/#"}})}
+	pkt := packetOf(hx("1000 0004'MQTT' 04 02 003C 0005'dev-1'"))
+	with := func(claims map[string]string) (bridge.Policy, error) {
+		d := p.For(&access.Identity{Claims: claims})
+		_, err := d.Connect(pkt, parse(t, pkt))
+		return d, err
+	}
+	d, err := with(map[string]string{"mqtt": "allow publish a/secret\ndeny all all/x\nallow all {{client_id}}/#\nallow subscribe {{.Claims.more}}/#", "more": "m"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"a/secret": false, "all/x": true, "dev-1/x": true, "m/x": false, "other": false} {
+		if d.MayPublish([]byte(name)) != want {
+			t.Errorf("publish to %s: %v", name, !want)
+		}
+	}
+	for name, want := range map[string]bool{"all/x": false, "dev-1/#": false, "dev-1/x": true, "m/+/x": true, "m/#": false, "#": false} {
+		if d.MaySubscribe([]byte(name)) != want {
+			t.Errorf("subscribe to %s: %v", name, !want)
+		}
+	}
+	if d, err := with(nil); err != nil || d.MayPublish([]byte("dev-1/x")) || !d.MayPublish([]byte("all/x")) {
+		t.Errorf("without the claim: %v", err)
+	}
+	for claim, want := range map[string]string{
+		"allow everything": "claim mqtt: rule 0: a rule is allow or deny", "allow publish a\nallow publish a/#/b": "claim mqtt: rule 1: filter",
+		"allow publish {{nobody}}": "placeholders are", "allow publish {{.Claims.bad}}/#": "claim mqtt: the value of {{.Claims.bad}} cannot stand in a topic",
+	} {
+		if _, err := with(map[string]string{"mqtt": claim, "bad": "+"}); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v, want %q", claim, err, want)
+		}
+	}
+}
+
 // TestPolicyMount: the will stands below the mount, and rules speak of what the device sees.
 func TestPolicyMount(t *testing.T) {
 	p := access.Policy{

@@ -38,7 +38,7 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 	}
 	var sources []access.Source
 	for i := range a.Sources {
-		source, err := d.source(&a.Sources[i], cfg.Origins, log)
+		source, err := d.source(&a.Sources[i], cfg, log)
 		if err != nil {
 			return nil, fmt.Errorf("access.sources[%d]: %w", i, err)
 		}
@@ -74,13 +74,13 @@ const (
 	defaultCallbackTimeout = 2 * time.Second
 )
 
-func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	switch s.Type {
 	case "basic":
 		users, err := passwords.Load(s.File)
 		return access.Basic{Users: users}, err
 	case "token":
-		return d.tokenSource(s, origins, log)
+		return d.tokenSource(s, cfg, log)
 	case "certificate":
 		return access.Certificate{Name: s.Name}, nil
 	case "callback":
@@ -99,12 +99,14 @@ func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger
 	return nil, fmt.Errorf("unknown type %q", s.Type)
 }
 
-func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	keys, err := d.keys(s, log)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := token.New(token.Options{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, Leeway: s.Leeway})
+	verifier, err := token.New(token.Options{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, List: cfg.Access.RulesClaim, Leeway: s.Leeway,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +119,7 @@ func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.L
 	case "subprotocol":
 		find = access.InSubprotocol(s.Name)
 	case "cookie":
-		if find, err = access.InCookie(s.Name, origins); err != nil {
+		if find, err = access.InCookie(s.Name, cfg.Origins); err != nil {
 			return nil, err
 		}
 	}
@@ -196,22 +198,8 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
 	}
 	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
-	if a.Mount != "" {
-		var err error
-		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
-			return nil, fmt.Errorf("access.mount: %q %w", a.Mount, err)
-		}
-	}
-	if len(a.Rules) > 0 {
-		rules := make([]topic.Rule, len(a.Rules))
-		for i, r := range a.Rules {
-			what := r.Allow + r.Deny
-			rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
-		}
-		var err error
-		if p.Rules, err = topic.Compile(rules); err != nil {
-			return nil, fmt.Errorf("access.rules: %w", err)
-		}
+	if err := setTopics(p, a); err != nil {
+		return nil, err
 	}
 	m := &p.Mapping
 	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
@@ -219,6 +207,27 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 		return nil, nil
 	}
 	return p, nil
+}
+
+// setTopics reads the mount and the rules.
+func setTopics(p *access.Policy, a *config.Access) (err error) {
+	if a.Mount != "" {
+		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
+			return fmt.Errorf("access.mount: %q %w", a.Mount, err)
+		}
+	}
+	if p.RulesClaim = a.RulesClaim; len(a.Rules) == 0 && a.RulesClaim == "" {
+		return nil
+	}
+	rules := make([]topic.Rule, len(a.Rules))
+	for i, r := range a.Rules {
+		what := r.Allow + r.Deny
+		rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
+	}
+	if p.Rules, err = topic.Compile(rules); err != nil {
+		return fmt.Errorf("access.rules: %w", err)
+	}
+	return nil
 }
 
 // visit is what the door knows of one handshake, from its request to its end.

@@ -76,7 +76,7 @@ func Compile(rules []Rule) (*Rules, error) {
 		for _, filter := range in.Filters {
 			p, err := r.compile(filter)
 			if err != nil {
-				return nil, fmt.Errorf("rule %d: filter %q: %w", i, filter, err)
+				return nil, fmt.Errorf("rule %d: filter %.100q: %w", i, filter, err)
 			}
 			if in.Publish {
 				r.publish = append(r.publish, rule{p, in.Deny})

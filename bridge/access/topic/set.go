@@ -13,6 +13,15 @@ const maxValue = 256
 type Set struct {
 	rules  *Rules
 	values []string // of the placeholders; empty: not known
+	next   *Set     // asked about what no rule speaks of; nil: that is denied
+}
+
+// Then returns the rules of s with those of next behind them.
+func (s *Set) Then(next *Set) *Set {
+	if s.next != nil {
+		next = s.next.Then(next)
+	}
+	return &Set{rules: s.rules, values: s.values, next: next}
 }
 
 // ValueError says that a value cannot stand in a topic filter. It does not hold the value, which is the device's own.
@@ -51,20 +60,27 @@ func (ps placeholders) values(value func(name string) string) ([]string, error) 
 }
 
 // MayPublish reports whether the device may publish to the topic. What is no topic name, it may not.
-func (s *Set) MayPublish(topic []byte) bool { return s.allows(s.rules.publish, topic) }
+func (s *Set) MayPublish(topic []byte) bool {
+	return s.allows(topic, func(r *Rules) []rule { return r.publish })
+}
 
 // MayReceive reports whether the device may have messages of the topic: whether it may subscribe to it alone. What is no topic
 // name, it may not. A topic that begins with $share/ is meant as it stands.
-func (s *Set) MayReceive(topic []byte) bool { return s.allows(s.rules.subscribe, topic) }
+func (s *Set) MayReceive(topic []byte) bool {
+	return s.allows(topic, func(r *Rules) []rule { return r.subscribe })
+}
 
 // allows reports whether the first rule that matches the topic allows it.
-func (s *Set) allows(rules []rule, topic []byte) bool {
+func (s *Set) allows(topic []byte, of func(*Rules) []rule) bool {
 	if len(topic) == 0 || bytes.IndexByte(topic, '+') >= 0 || bytes.IndexByte(topic, '#') >= 0 {
 		return false
 	}
-	for i := range rules {
-		if r := &rules[i]; r.matches(topic, s.values) {
-			return !r.deny
+	for ; s != nil; s = s.next {
+		rules := of(s.rules)
+		for i := range rules {
+			if r := &rules[i]; r.matches(topic, s.values) {
+				return !r.deny
+			}
 		}
 	}
 	return false
@@ -85,13 +101,13 @@ func (s *Set) MaySubscribe(filter []byte) bool {
 	if !tail && len(filter) == 0 || !wellFormed(filter) {
 		return false
 	}
-	for i := range s.rules.subscribe {
-		r := &s.rules.subscribe[i]
-		switch r.relate(filter, tail, s.values) {
-		case covers:
-			return !r.deny
-		case overlaps:
-			if r.deny {
+	for ; s != nil; s = s.next {
+		for i := range s.rules.subscribe {
+			r := &s.rules.subscribe[i]
+			switch relation := r.relate(filter, tail, s.values); {
+			case relation == covers:
+				return !r.deny
+			case relation == overlaps && r.deny:
 				return false
 			}
 		}
