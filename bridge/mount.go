@@ -10,9 +10,17 @@ import (
 type policedDown struct {
 	judged      bool // messages are judged: the broker has kept subscriptions that were not
 	withholding bool // the rest of a long PUBLISH is kept from the device
-	answer      []byte
+	answer      withheldAnswer
+	order       ackOrder            // messages of the broker
 	lost        map[uint16]struct{} // topic aliases that the device did not hear of
 	untold      map[uint16]struct{} // QoS 2 messages that the device did not get and that await PUBREL, in 3.x
+}
+
+// withheldAnswer is what the broker hears of a message that the device does not get, when the last part of it was read.
+type withheldAnswer struct {
+	pkt   []byte // after Headroom; nil: nothing
+	kind  ackKind
+	after uint64
 }
 
 var (
@@ -94,6 +102,7 @@ func (s *session) judgeDown(p *mqttio.Packet) bool {
 	if !p.First {
 		return true
 	}
+	s.policed.up.see(p.Header.Type())
 	switch p.Header.Type() {
 	case mqttio.TypePublish:
 		if s.policed.mount != "" || down.judged {
@@ -144,6 +153,7 @@ func (s *session) judgeMessage(p *mqttio.Packet) bool {
 	if !may {
 		return s.withholdMessage(p, &q)
 	}
+	pol.down.order.pass(q.QoS)
 	if pol.mount != "" {
 		edit := pol.mount.Down(p.Header, p.Bytes, v, &q)
 		s.down.stream.Replace(edit.Append)
@@ -158,13 +168,15 @@ func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
 	v, down := s.connect.version, &s.policed.down
 	switch q.QoS {
 	case 1:
-		down.answer = mqttio.AppendAck(nil, mqttio.TypePuback, v, q.PacketID, codeForbidden)
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, q.PacketID, codeForbidden)
+		down.answer = withheldAnswer{ack, kindPuback, down.order.passed[kindPuback]}
 	case 2:
 		if v != mqttio.V5 && !remember(&down.untold, q.PacketID, maxUnsaid) {
 			s.end(ReasonBrokerMalformed, errTooManyWithheld)
 			return false
 		}
-		down.answer = mqttio.AppendAck(nil, mqttio.TypePubrec, v, q.PacketID, codeForbidden)
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, q.PacketID, codeForbidden)
+		down.answer = withheldAnswer{ack, kindPubrec, down.order.passed[kindPubrec]}
 	}
 	return s.withhold(p)
 }
@@ -177,8 +189,8 @@ func (s *session) withhold(p *mqttio.Packet) bool {
 	if !s.flushDownBefore() {
 		return false
 	}
-	if answer := down.answer; p.Last && answer != nil {
-		down.answer = nil
+	if answer := down.answer; p.Last && answer.pkt != nil {
+		down.answer = withheldAnswer{}
 		return s.answerBroker(answer)
 	}
 	return true
@@ -198,7 +210,7 @@ func (s *session) releaseUntold(p *mqttio.Packet) bool {
 		return true
 	}
 	delete(down.untold, a.PacketID)
-	down.answer = mqttio.AppendAck(nil, mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
+	down.answer.pkt = mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
 	return s.withhold(p)
 }
 

@@ -48,6 +48,11 @@ func TestMountUp(t *testing.T) {
 		up := func(first byte, topic string, payload string) (sent, seen []byte) {
 			return publishOf(v, first, topic, 0x102, "", payload), publishOf(v, first, testMount+topic, 0x102, "", payload)
 		}
+		refused := s.in5("4003 0102 87", "4002 0102")
+		over, _ := up(0x32, strings.Repeat("t", 65536-len(testMount)), "x")
+		s.exchange("a topic that gets too long", over, nil, refused)
+		dollar, _ := up(0x32, "$SYS/x", "x")
+		s.exchange("a topic of the broker's own", dollar, nil, refused)
 		var sent, seen []byte
 		for _, first := range []byte{0x30, 0x31, 0x32, 0x3A, 0x34, 0x3D} {
 			a, b := up(first, "x/y", "payload")
@@ -63,11 +68,6 @@ func TestMountUp(t *testing.T) {
 		s.exchange("as long as can be held", slices.Concat(sent, largest, sent), slices.Concat(seen, largestSeen, seen), nil)
 		fits, fitsSeen := up(0x32, strings.Repeat("t", 65535-len(testMount)), "x")
 		s.exchange("the longest topic", fits, fitsSeen, nil)
-		refused := s.in5("4003 0102 87", "4002 0102")
-		over, _ := up(0x32, strings.Repeat("t", 65536-len(testMount)), "x")
-		s.exchange("a topic that gets too long", over, nil, refused)
-		dollar, _ := up(0x32, "$SYS/x", "x")
-		s.exchange("a topic of the broker's own", dollar, nil, refused)
 		if n := s.packets("denied_total", "PUBLISH", ""); n != 2 {
 			t.Errorf("%v denied", n)
 		}
@@ -78,11 +78,11 @@ func TestMountDown(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := mountedScene(t, v)
 		down := func(first byte, topic, payload string) []byte { return publishOf(v, first, topic, 0x102, "", payload) }
-		inside := slices.Concat(hx("D000"), down(0x31, testMount+"x", "p"), down(0x34, testMount+"x/$y", "p"), hx("D000"))
-		seen := slices.Concat(hx("D000"), down(0x31, "x", "p"), down(0x34, "x/$y", "p"), hx("D000"))
+		inside := slices.Concat(hx("D000"), down(0x31, testMount+"x", "p"), down(0x30, testMount+"x/$y", "p"), hx("D000"))
+		seen := slices.Concat(hx("D000"), down(0x31, "x", "p"), down(0x30, "x/$y", "p"), hx("D000"))
 		s.message("inside", bytes.Repeat(inside, 100), bytes.Repeat(seen, 100), nil)
 		long := strings.Repeat("p", 200_000)
-		s.message("long", slices.Concat(inside, down(0x32, testMount+"x", long), inside), slices.Concat(seen, down(0x32, "x", long), seen), nil)
+		s.message("long", slices.Concat(inside, down(0x30, testMount+"x", long), inside), slices.Concat(seen, down(0x30, "x", long), seen), nil)
 		puback, pubrec := s.in5("4003 0102 87", "4002 0102"), s.in5("5003 0102 87", "5002 0102")
 		for _, topic := range []string{"t/b/x", "t/a", "t/a/", "t/a/$SYS/x", "x", "$SYS/x", "t/ab/x"} {
 			s.message(topic, slices.Concat(inside, down(0x30, topic, "p"), inside), slices.Concat(seen, seen), nil)
@@ -113,6 +113,19 @@ func TestWithheldAnswerWaits(t *testing.T) {
 		s.dev.send(long[150_000:])
 		s.br.expect(seen[128<<10:])
 		s.br.expect(s.in5("4003 0102 87 4003 0103 87", "4002 0102 4002 0103"))
+	})
+}
+
+// TestWithheldAnswersKeepTheirOrder: nor do they towards the broker.
+func TestWithheldAnswersKeepTheirOrder(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := mountedScene(t, v)
+		pub := func(topic string, id uint16) []byte { return publishOf(v, 0x32, topic, id, "", "x") }
+		s.message("three", slices.Concat(pub("t/a/x", 1), pub("t/b/x", 2), pub("t/a/x", 3), pub("t/b/x", 4)), slices.Concat(pub("x", 1), pub("x", 3)), nil)
+		s.dev.send(hx("4002 0001"))
+		s.br.expect(append(hx("4002 0001"), s.in5("4003 0002 87", "4002 0002")...))
+		s.dev.send(hx("4002 0003"))
+		s.br.expect(append(hx("4002 0003"), s.in5("4003 0004 87", "4002 0004")...))
 	})
 }
 
@@ -178,14 +191,13 @@ func TestResponseTopics(t *testing.T) {
 			return publishOf(v, 0x32, topic, 0x102, fmt.Sprintf("08%04X'%s'", len(response), response), "x")
 		}
 		s := mountedScene(t, v)
-		s.exchange("up", with("x", "r"), with("t/a/x", "t/a/r"), nil)
 		s.exchange("of the broker's own", with("x", "$r"), nil, hx("4003 0102 87"))
 		s.exchange("empty", with("x", ""), nil, hx("4003 0102 87"))
+		s.exchange("up", with("x", "r"), with("t/a/x", "t/a/r"), nil)
 		s.message("down", with("t/a/x", "t/a/r"), with("x", "r"), nil)
 		s.message("down, from elsewhere", with("t/a/x", "t/b/r"), publishOf(v, 0x32, "x", 0x102, "", "x"), nil)
 
 		s = policedScene(t, v)
-		s.exchange("allowed", with("ok", "ok/r"), with("ok", "ok/r"), nil)
 		s.exchange("forbidden", with("ok", "no"), nil, hx("4003 0102 87"))
 		s.exchange("shared", with("ok", "$share/g/ok"), nil, hx("4003 0102 87"))
 		alias := func(topic, response string) []byte {
@@ -194,6 +206,7 @@ func TestResponseTopics(t *testing.T) {
 		s.exchange("with an alias that the broker did not hear of", append(alias("ok", "no"), alias("", "ok")...), nil, nil)
 		s.exchange("with an alias", slices.Concat(alias("ok", "ok"), alias("", "no"), alias("", "ok")), append(alias("ok", "ok"), alias("", "ok")...), nil)
 		s.exchange("long", publishOf(v, 0x32, "ok", 0x102, "08 0002'no'", strings.Repeat("x", 150_000)), nil, hx("4003 0102 87"))
+		s.exchange("allowed", with("ok", "ok/r"), with("ok", "ok/r"), nil)
 		// Of two response topics a broker might take the other.
 		s.dev.send(publishOf(v, 0x32, "ok", 0x102, "08 0002'no' 08 0002'ok'", strings.Repeat("x", 150_000)))
 		s.check(ended{reason: "packet-protocol", code: 1002, level: "WARN", metric: "session_ends_total",
@@ -210,8 +223,8 @@ func TestMountAndMaximumPacketSize(t *testing.T) {
 		ack := connack(s.v, hx("27 00000010")...)
 		s.br.send(ack)
 		s.dev.expect(ack)
-		s.exchange("16 bytes", publishOf(s.v, 0x32, "x", 1, "", "1234"), publishOf(s.v, 0x32, "t/a/x", 1, "", "1234"), nil)
 		s.exchange("17 bytes", publishOf(s.v, 0x32, "x", 1, "", "12345"), nil, hx("4003 0001 87"))
+		s.exchange("16 bytes", publishOf(s.v, 0x32, "x", 1, "", "1234"), publishOf(s.v, 0x32, "t/a/x", 1, "", "1234"), nil)
 	})
 }
 
@@ -255,7 +268,7 @@ func TestResumedSession(t *testing.T) {
 			s.br.expect(hello)
 			s.br.send(ack)
 			s.dev.expect(ack)
-			good, bad := publishOf(v, 0x32, "ok/x", 1, "", "x"), publishOf(v, 0x32, "no/x", 0x102, "", "x")
+			good, bad := publishOf(v, 0x30, "ok/x", 0, "", "x"), publishOf(v, 0x32, "no/x", 0x102, "", "x")
 			s.message("allowed", good, good, nil)
 			if resumed {
 				s.message("forbidden", slices.Concat(good, bad, good), append(bytes.Clone(good), good...), s.in5("4003 0102 87", "4002 0102"))

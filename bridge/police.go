@@ -19,6 +19,7 @@ type policed struct {
 	keeps bool // the device asked for a session that the broker keeps
 
 	brokerMost atomic.Uint32 // the largest packet that the broker takes; 0: any
+	up         ackOrder      // messages of the device
 	down       policedDown
 	turn       brokerTurn
 
@@ -83,6 +84,7 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	if !p.First {
 		return true
 	}
+	s.policed.down.order.see(p.Header.Type())
 	switch p.Header.Type() {
 	case mqttio.TypePublish:
 		return s.judgePublish(p)
@@ -138,6 +140,7 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 	if !allowed {
 		return s.refusePublish(p, &q)
 	}
+	pol.up.pass(q.QoS)
 	if pol.mount != "" {
 		s.up.stream.Replace(edit.Append)
 	}
@@ -186,13 +189,13 @@ func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 	}
 	switch qos {
 	case 1:
-		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden))
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden), kindPuback, s.policed.up.passed[kindPuback])
 	case 2:
 		if v != mqttio.V5 && !remember(&s.policed.unsaid, id, maxUnsaid) {
 			s.end(ReasonPublishDenied, errTooManyLost)
 			return false
 		}
-		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden))
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden), kindPubrec, s.policed.up.passed[kindPubrec])
 	}
 	return true
 }

@@ -177,6 +177,9 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	if err := s.dev.WriteFrames(buf, ends); err != nil {
 		return err
 	}
+	if s.policed != nil {
+		s.policed.up.told = s.policed.up.seen
+	}
 	if s.accepted {
 		s.accepted = false
 		s.enter(stageOnline, 0)

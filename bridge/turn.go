@@ -3,6 +3,8 @@ package bridge
 import (
 	"errors"
 	"sync"
+
+	"mqtt-ws-bridge/mqttio"
 )
 
 // brokerTurn lets the pump down say something to the broker, though the other pump is what writes there. It never waits for
@@ -13,34 +15,31 @@ type brokerTurn struct {
 	part    bool // the broker has a part of a long packet; guarded by writing
 
 	mu   sync.Mutex
-	owed []byte // packets for the broker that wait for their turn; guarded by mu
+	owed held // packets for the broker that wait for their turn; guarded by mu, as is policedDown.order.told
 }
-
-// maxOwed is how many bytes may wait for their turn.
-const maxOwed = 64 << 10
 
 var errOwed = errors.New("too many messages that the device may not have before they could be answered")
 
 // writeInTurn writes packets of the device to the broker, and what is owed to it. Called by the pump up.
 func (s *session) writeInTurn(packets []byte) bool {
-	t := &s.policed.turn
+	t, order := &s.policed.turn, &s.policed.down.order
 	t.writing.Lock()
 	t.part = s.up.stream.MidPacket() && !s.policed.dropping
 	ok := s.writeNow(packets)
 	t.writing.Unlock()
+	t.mu.Lock()
+	order.told = order.seen
+	t.mu.Unlock()
 	return ok && s.writeOwed()
 }
 
 // answerBroker sends a packet of the bridge's own to the broker: now, or as soon as it can have it. Called by the pump down.
-func (s *session) answerBroker(pkt []byte) bool {
+func (s *session) answerBroker(answer withheldAnswer) bool {
 	t := &s.policed.turn
 	t.mu.Lock()
-	full := len(t.owed)+len(pkt) > maxOwed
-	if !full {
-		t.owed = append(t.owed, pkt...)
-	}
+	ok := t.owed.add(answer.pkt, answer.kind, answer.after)
 	t.mu.Unlock()
-	if full {
+	if !ok {
 		s.end(ReasonBrokerMalformed, errOwed)
 		return false
 	}
@@ -50,28 +49,32 @@ func (s *session) answerBroker(pkt []byte) bool {
 // writeOwed sends what is owed to the broker, unless the other pump is writing: that one looks again when it has.
 func (s *session) writeOwed() bool {
 	t := &s.policed.turn
-	for t.owing() && t.writing.TryLock() {
-		ok, part := true, t.part
-		if !part && !s.leaving.Load() && !s.ending() { // nothing follows a DISCONNECT [MQTT-3.14.4-2]
-			ok = s.writeNow(t.take())
+	for s.owing() && t.writing.TryLock() {
+		ok := true
+		goes := !t.part && !s.leaving.Load() && !s.ending() // nothing follows a DISCONNECT [MQTT-3.14.4-2]
+		if goes {
+			ok = s.writeNow(s.takeOwed())
 		}
 		t.writing.Unlock()
-		if !ok || part || s.leaving.Load() || s.ending() {
+		if !ok || !goes {
 			return ok
 		}
 	}
 	return true
 }
 
-func (t *brokerTurn) owing() bool {
+func (s *session) owing() bool {
+	t := &s.policed.turn
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return len(t.owed) > 0
+	return t.owed.ready(&s.policed.down.order.told)
 }
 
-func (t *brokerTurn) take() (owed []byte) {
+// takeOwed copies what may go: more may be owed while it is written.
+func (s *session) takeOwed() []byte {
+	t := &s.policed.turn
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	owed, t.owed = t.owed, nil
-	return owed
+	run, _ := t.owed.take(&s.policed.down.order.told)
+	return append([]byte(nil), run[mqttio.Headroom:]...)
 }
