@@ -22,6 +22,8 @@ type Device interface {
 	WriteProgress() uint32
 	// Ping sends a ping of the framing below, if nothing is being written.
 	Ping() error
+	// Pending reports whether the next Read returns without one of the connection below.
+	Pending() bool
 	// NetConn is the connection below, and SetNetConn puts one in its place while nobody uses it.
 	NetConn() net.Conn
 	SetNetConn(nc net.Conn)

@@ -79,12 +79,17 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
+func newScene(t *testing.T, change func(*bridge.Limits)) *scene { return newSceneAt(t, change, nil) }
+
+func newSceneAt(t *testing.T, change func(*bridge.Limits), place func(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error)) *scene {
 	devices := listen(t)
 	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
 	loops, err := loop.New(1)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if place == nil {
+		place = loops.Place
 	}
 	limits := bridge.Limits{
 		Sessions: 1000, Dials: 100, ConnectSize: mqttio.MaxWhole, ConnectTimeout: patience, DialTimeout: patience,
@@ -96,7 +101,7 @@ func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.bridge = bridge.New(bridge.Options{
 		Upstream: upstream{s.brokers.Addr().String()}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Place: loops.Place,
+		Place: place,
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
