@@ -15,7 +15,6 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/mqttio"
 )
 
 // rawDevice is a device whose frames the test writes itself, so that it says what comes in one segment.
@@ -105,7 +104,7 @@ func TestBadFrameBehindPacket(t *testing.T) {
 
 // TestCutWhileServed: closing the bridge closes no descriptor that a loop is using.
 func TestCutWhileServed(t *testing.T) {
-	for range 20 {
+	for range 3 {
 		s := newScene(t, nil)
 		var wg sync.WaitGroup
 		var stop atomic.Bool
@@ -160,5 +159,3 @@ func TestPingsWhileServed(t *testing.T) {
 	wg.Wait()
 	t.Log(s.log)
 }
-
-var _ = mqttio.MaxWhole
