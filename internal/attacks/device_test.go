@@ -3,6 +3,7 @@ package attacks
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -323,4 +324,12 @@ func (d *device) alone() {
 		}
 		d.t.Errorf("before the pong comes %x %x", head, payload)
 	}
+}
+
+// tcp is the TCP connection below.
+func tcp(nc net.Conn) *net.TCPConn {
+	if c, ok := nc.(*tls.Conn); ok {
+		nc = c.NetConn()
+	}
+	return nc.(*net.TCPConn)
 }
