@@ -15,6 +15,7 @@ type Metrics struct {
 	dials    *prometheus.HistogramVec
 	connects prometheus.Histogram
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
+	withheld prometheus.Counter
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter
@@ -50,10 +51,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
 		m.denied[t] = denied.WithLabelValues(t.String())
 	}
+	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
+		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied)
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, m.withheld)
 	return m
 }
 
