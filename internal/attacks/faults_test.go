@@ -20,7 +20,11 @@ func TestAttack32_reconnect_storm(t *testing.T) {
 	k := plain(t)
 	connected := make(chan *device, devices)
 	for i := range devices {
-		go storm(t, k, i, connected)
+		go func() {
+			var d *device
+			defer func() { connected <- d }()
+			d = storm(t, k, i)
+		}()
 	}
 	var online []*device
 	for range devices {
@@ -38,8 +42,8 @@ func TestAttack32_reconnect_storm(t *testing.T) {
 	}
 }
 
-// storm connects a device, as often as needed, and sends it or nil.
-func storm(t *testing.T, k *attack, i int, connected chan<- *device) {
+// storm connects a device, as often as needed, and returns it, or nil if it does not get in.
+func storm(t *testing.T, k *attack, i int) *device {
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		d := reach(t, k.bridge.WS).say(goodHello)
 		answer, err := http.ReadResponse(d.r, nil)
@@ -50,13 +54,12 @@ func storm(t *testing.T, k *attack, i int, connected chan<- *device) {
 		case answer.StatusCode == http.StatusSwitchingProtocols:
 			d.send(hello{version: 4, id: fmt.Sprint("storm-", i)}.packet())
 			if got, err := d.message(); err == nil && got == connack(4) {
-				connected <- d
-				return
+				return d
 			}
 		}
 		_ = d.Close()
 	}
-	connected <- nil
+	return nil
 }
 
 // TestAttack32_drain: a bridge that goes sends its devices away a few at a time, and tells new ones when to come again.
