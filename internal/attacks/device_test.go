@@ -21,6 +21,8 @@ type device struct {
 	net.Conn
 	t testing.TB
 	r *bufio.Reader
+
+	pongs int // read so far
 }
 
 // reach connects to a listener of the bridge, given as URL.
@@ -229,7 +231,9 @@ func (d *device) message() (string, error) {
 				e.code, e.text = int(binary.BigEndian.Uint16(payload)), string(payload[2:])
 			}
 			return "", e
-		case ping, pong:
+		case pong:
+			d.pongs++
+		case ping:
 		default:
 			return "", errors.New("the bridge sent a frame that begins with " + string(head[:]))
 		}
