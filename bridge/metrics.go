@@ -53,7 +53,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	}
 	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
 		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
-	for _, outcome := range []string{dialOK, dialFailed} {
+	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
 	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, m.withheld)
@@ -65,6 +65,7 @@ var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .
 const (
 	dialOK     = "ok"
 	dialFailed = "failed"
+	dialShort  = "short" // for want of something in the bridge
 )
 
 func (m *Metrics) refused(r *Reason) { m.refusals.WithLabelValues(r.Label).Inc() }
@@ -73,7 +74,10 @@ func (m *Metrics) ended(r *Reason) { m.ends.WithLabelValues(r.Label).Inc() }
 
 func (m *Metrics) dialed(d time.Duration, err error) {
 	outcome := dialOK
-	if err != nil {
+	switch {
+	case err != nil && Shortage(err) != nil:
+		outcome = dialShort
+	case err != nil:
 		outcome = dialFailed
 	}
 	m.dials.WithLabelValues(outcome).Observe(d.Seconds())
