@@ -22,6 +22,9 @@ type Device interface {
 	WriteProgress() uint32
 	// Ping sends a ping of the framing below, if nothing is being written.
 	Ping() error
+	// NetConn is the connection below, and SetNetConn puts one in its place while nobody uses it.
+	NetConn() net.Conn
+	SetNetConn(nc net.Conn)
 	// TLS is the state of the connection's TLS, nil if there is none.
 	TLS() *tls.ConnectionState
 	// CloseWith says goodbye with a close code and text, waits for the device to close, and closes.
@@ -53,14 +56,38 @@ type Upstream interface {
 	Outcome(name string, answered bool)
 }
 
-// Waker is a session that waits without goroutines. Wake must be called when one of its connections can be read from.
-type Waker interface{ Wake() }
+// NetConn returns the connection.
+func (b *Broker) NetConn() net.Conn { return b.Conn }
+
+// SetNetConn puts a connection in place of the broker's.
+func (b *Broker) SetNetConn(nc net.Conn) { b.Conn = nc }
+
+// Rewirable is an end of a session whose connection can be replaced by one around it.
+type Rewirable interface {
+	NetConn() net.Conn
+	SetNetConn(nc net.Conn)
+}
+
+// Parked is a session that waits without goroutines.
+type Parked interface {
+	// Wake gives it its goroutines back. Called when one of its connections can be read from, if its place does not serve it.
+	Wake()
+	// Ready has it read once from one end and do what follows. Called by the place's goroutine, if the place serves it.
+	Ready(e End)
+	// Blocked is called by whoever has to wait in a write meanwhile, before it does.
+	Blocked()
+}
 
 // Place is where a session waits without goroutines.
 type Place interface {
-	// Park has the session's Wake called once there is something to read, at once if there is already.
+	// Serves reports whether the place calls Ready, again and again, rather than Wake, once. Then connections give
+	// os.ErrDeadlineExceeded while the session is parked and there is nothing to read.
+	Serves() bool
+	// Park has the session looked after until Unpark. It takes effect at once if there is something to read already.
 	Park() error
-	// Leave gives the place back; the connections are closed soon after.
+	// Unpark makes the connections those of goroutines again.
+	Unpark()
+	// Leave gives the place back; the connections are closed soon after. The session is not parked.
 	Leave()
 }
 
@@ -85,13 +112,18 @@ type Options struct {
 	Limits   Limits
 	Metrics  *Metrics
 	Log      *slog.Logger
-	// Place finds a place for a session to wait in when it is quiet. Nil, or an error: it waits in its goroutines.
-	Place func(w Waker, conns ...net.Conn) (Place, error)
+	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
+	Place func(s Parked, device, broker Rewirable) (Place, error)
+	// Budget is asked for every session. Nil: it is as large as the limits.
+	Budget Budget
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
-	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired.
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
 	ExpiryWithoutWill bool
+	// Revoked says why the certificate that a device showed is good no longer; nil: it still is. It must not wait. A nil
+	// function: none ever is.
+	Revoked func(*tls.ConnectionState) error
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -100,8 +132,10 @@ type Bridge struct {
 	limits   Limits
 	metrics  *Metrics
 	log      *slog.Logger
-	place    func(Waker, ...net.Conn) (Place, error)
+	place    func(s Parked, device, broker Rewirable) (Place, error)
+	revoked  func(*tls.ConnectionState) error
 	start    time.Time
+	budget   Budget
 	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
 
@@ -121,9 +155,14 @@ type Bridge struct {
 // New returns a bridge without sessions. Call [Bridge.Close] when it is no longer needed.
 func New(opts Options) *Bridge {
 	ctx, cancel := context.WithCancel(context.Background())
+	if opts.Budget == nil {
+		opts.Budget = boundless{}
+	}
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
+		revoked:  opts.Revoked,
+		budget:   opts.Budget,
 		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
@@ -142,6 +181,11 @@ func (b *Bridge) Admit() *Reason {
 		return ReasonDraining
 	case b.Sessions() >= b.limits.Sessions:
 		return ReasonFull
+	}
+	if short := b.budget.Room(b.Sessions()); short != nil {
+		return short
+	}
+	switch {
 	case len(b.dials) == cap(b.dials):
 		return ReasonDialsFull
 	case !b.upstream.Ready():
@@ -163,7 +207,8 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		dev.Close()
 		return
 	}
-	full := len(b.sessions) >= b.limits.Sessions
+	others := len(b.sessions)
+	full := others >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}
 	}
@@ -171,11 +216,16 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
+	s.recheck()
 	switch {
 	case full:
 		s.end(ReasonFull, nil)
 	case draining:
 		s.end(ReasonDraining, nil)
+	default:
+		if short := b.budget.Room(others); short != nil {
+			s.end(short, nil)
+		}
 	}
 	go s.run()
 }

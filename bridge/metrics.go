@@ -15,6 +15,7 @@ type Metrics struct {
 	dials    *prometheus.HistogramVec
 	connects prometheus.Histogram
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
+	withheld prometheus.Counter
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter
@@ -50,10 +51,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
 		m.denied[t] = denied.WithLabelValues(t.String())
 	}
-	for _, outcome := range []string{dialOK, dialFailed} {
+	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
+		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
+	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied)
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, m.withheld)
 	return m
 }
 
@@ -62,6 +65,7 @@ var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .
 const (
 	dialOK     = "ok"
 	dialFailed = "failed"
+	dialShort  = "short" // for want of something in the bridge
 )
 
 func (m *Metrics) refused(r *Reason) { m.refusals.WithLabelValues(r.Label).Inc() }
@@ -70,7 +74,10 @@ func (m *Metrics) ended(r *Reason) { m.ends.WithLabelValues(r.Label).Inc() }
 
 func (m *Metrics) dialed(d time.Duration, err error) {
 	outcome := dialOK
-	if err != nil {
+	switch {
+	case err != nil && Shortage(err) != nil:
+		outcome = dialShort
+	case err != nil:
 		outcome = dialFailed
 	}
 	m.dials.WithLabelValues(outcome).Observe(d.Seconds())

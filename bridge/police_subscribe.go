@@ -21,18 +21,18 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 	var codes []byte
 	denied := 0
 	for filter := range sub.All() {
-		if s.policed.policy.MaySubscribe(filter) {
+		if s.policed.mount.HoldsFilter(filter) && s.policed.policy.MaySubscribe(filter) {
 			codes = append(codes, mqttio.CodeOfBroker)
 			continue
 		}
 		codes = append(codes, code)
 		denied++
 	}
-	if denied == 0 {
+	if denied == 0 && s.policed.mount == "" {
 		return true
 	}
 	s.b.metrics.denied[mqttio.TypeSubscribe].Add(float64(denied))
-	if denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
+	if denied > 0 && denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
 		for i := range codes {
 			if codes[i] == mqttio.CodeOfBroker {
 				codes[i] = failure(v, codeQuota) // until the broker has answered some
@@ -44,14 +44,8 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		id := sub.PacketID
 		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
 	}
-	rest := mqttio.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes)
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return s.writeBroker(rest)
+	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
+	return s.passInstead(rest, err)
 }
 
 // failure is the code of a topic filter that is refused: MQTT 3.1.1 has one, and 3.1 none, where brokers use the same.
@@ -116,15 +110,9 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}
-	run, ends := s.down.stream.RunBefore()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(ReasonDeviceLost, err)
-			return false
-		}
+	if !s.flushDownBefore() {
+		return false
 	}
-	s.down.tally.flush()
-	s.down.stream.Done()
 	if err := s.writeDevice(merged, []int{len(merged)}, false); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false

@@ -9,16 +9,20 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-type openPolicy struct{}
+// openPolicy allows everything, below the mount that it is.
+type openPolicy string
 
-func (openPolicy) Connect([]byte, *mqttio.Connect) ([]byte, error) { return nil, nil }
-func (openPolicy) MayPublish([]byte) bool                          { return true }
-func (openPolicy) MaySubscribe([]byte) bool                        { return true }
+func (p openPolicy) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
+	return bridge.Terms{Mount: mqttio.Mount(p)}, nil
+}
+func (openPolicy) MayPublish([]byte) bool   { return true }
+func (openPolicy) MaySubscribe([]byte) bool { return true }
+func (openPolicy) MayReceive([]byte) bool   { return true }
 
-// BenchmarkPolicy moves 64 messages of 128 bytes up in one frame: without a policy, and with one that allows all. What the policy
+// BenchmarkPolicy moves 64 messages of 128 bytes up in one frame: without a policy, with one that allows all, and with one that moves all below a mount. What the policy
 // itself takes to decide comes on top: see package topic.
 func BenchmarkPolicy(b *testing.B) {
-	for name, pass := range map[string]bridge.Pass{"none": {}, "asked": {Policy: openPolicy{}}} {
+	for name, pass := range map[string]bridge.Pass{"none": {}, "asked": {Policy: openPolicy("")}, "mount": {Policy: openPolicy("tenants/acme/")}} {
 		b.Run(name, func(b *testing.B) {
 			s := &scene{rig: newRig(b, nil), v: mqttio.V311}
 			s.pass = pass
@@ -26,7 +30,11 @@ func BenchmarkPolicy(b *testing.B) {
 			s.br.send(connack(s.v))
 			s.dev.expect(connack(s.v))
 			batch := bytes.Repeat(publish(s.v, "site/plant/line/3/dev/d-100/up/temp", string(make([]byte, 89))), 64)
-			wire, got := frame(0x82, batch), make([]byte, len(batch))
+			size := len(batch)
+			if name == "mount" {
+				size += 64 * len("tenants/acme/")
+			}
+			wire, got := frame(0x82, batch), make([]byte, size)
 			b.SetBytes(int64(len(batch)))
 			b.ReportAllocs()
 			for b.Loop() {

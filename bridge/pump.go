@@ -13,6 +13,7 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+	reads  int // with a goroutine, up to settleAfter
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -23,8 +24,14 @@ func (p *pump) letOthers() {
 	}
 }
 
-// pumpUp moves packets from the device to the broker until the session ends.
+// pumpUp moves packets from the device to the broker until the session ends or pauses.
 func (s *session) pumpUp() {
+	for !s.ending() && s.moveUp() && s.fillUp() {
+	}
+}
+
+// moveUp passes on what was read from the device. It reports whether there is to be read more.
+func (s *session) moveUp() bool {
 	st := &s.up.stream
 	for {
 		p, err := st.Next()
@@ -32,16 +39,18 @@ func (s *session) pumpUp() {
 		case err == nil:
 			s.up.tally.add(&p)
 			if p.First && !s.inspectUp(&p) || s.policed != nil && !s.judgeUp(&p) {
-				return
+				return false
 			}
-		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushUp() || err == mqttio.ErrShort && !s.fillUp() {
-				return
+		case err == mqttio.ErrShort:
+			return s.flushUp()
+		case err == mqttio.ErrRunFull:
+			if !s.flushUp() {
+				return false
 			}
 		default:
 			s.flushUp() // what came before the bad packet was good
 			s.end(packetReason(err), err)
-			return
+			return false
 		}
 	}
 }
@@ -84,8 +93,15 @@ func (s *session) flushUp() bool {
 	return true
 }
 
-// writeBroker writes packets to the broker.
+// writeBroker writes packets of the device to the broker. Called by the pump up.
 func (s *session) writeBroker(packets []byte) bool {
+	if s.policed != nil {
+		return s.writeInTurn(packets)
+	}
+	return s.writeNow(packets)
+}
+
+func (s *session) writeNow(packets []byte) bool {
 	s.brokerBusy.Add(1)
 	_, err := s.broker.Write(packets)
 	s.brokerBusy.Add(1)
@@ -95,46 +111,57 @@ func (s *session) writeBroker(packets []byte) bool {
 	return err == nil
 }
 
-// pumpDown moves packets from the broker to the device. When the session ends it goes on reading, and forgets what it
-// reads, until the broker has closed: see interrupt.
+// pumpDown moves packets from the broker to the device until the session pauses. When the session ends it goes on reading, and
+// forgets what it reads, until the broker has closed: see interrupt.
 func (s *session) pumpDown() {
+	for !s.ending() && s.moveDown() && s.fillDown() {
+	}
+	if s.ending() {
+		s.discard()
+	}
+}
+
+// moveDown passes on what was read from the broker. It reports whether there is to be read more.
+func (s *session) moveDown() bool {
 	st := &s.down.stream
 	for !s.ending() {
 		p, err := st.Next()
 		switch {
 		case err == nil:
 			s.down.tally.add(&p)
-			if p.First && !s.inspectDown(&p) {
-				s.discard()
-				return
+			if p.First && !s.inspectDown(&p) || s.policed != nil && !s.judgeDown(&p) {
+				return false
 			}
-		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushDown() || err == mqttio.ErrShort && !s.fillDown() {
-				if s.ending() {
-					s.discard()
-				}
-				return
+		case err == mqttio.ErrShort:
+			return s.flushDown()
+		case err == mqttio.ErrRunFull:
+			if !s.flushDown() {
+				return false
 			}
 		default:
 			s.flushDown()
 			s.end(ReasonBrokerMalformed, err)
 		}
 	}
-	s.discard()
+	return false
 }
 
-// fillDown reads once from the broker.
+// fillDown reads once from the broker. It reports whether to go on.
 func (s *session) fillDown() bool {
-	s.down.letOthers()
-	n, err := s.down.stream.Fill(s.broker)
-	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
+	if s.served == nobody {
+		s.down.letOthers()
+	}
+	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
+	if n > 0 {                                  // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
+		s.busy(&s.down, n)
 		return true
 	}
 	switch {
 	case err == nil:
 		return true
-	case s.paused(err):
+	case s.nothingYet(err):
+		return !s.pausing.Load()
 	case s.leaving.Load():
 		s.end(ReasonDisconnect, nil)
 	case errors.Is(err, io.EOF):
@@ -169,6 +196,9 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	s.devPart = part
 	if err := s.dev.WriteFrames(buf, ends); err != nil {
 		return err
+	}
+	if s.policed != nil {
+		s.policed.up.told = s.policed.up.seen
 	}
 	if s.accepted {
 		s.accepted = false

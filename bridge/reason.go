@@ -20,7 +20,7 @@ type Reason struct {
 	Connack5   byte          // CONNACK reason code of MQTT 5
 	Disconnect byte          // DISCONNECT reason code of MQTT 5
 	Close      int           // WebSocket close code, RFC 6455 section 7.4.1 and IANA; 0: no close frame, the device has gone
-	Level      slog.Level    // Info: expected. Warn: somebody could act. Error: the bridge is at fault.
+	Level      slog.Level    // Debug: told once for many. Info: expected. Warn: somebody could act. Error: the bridge is at fault.
 }
 
 // WebSocket close codes.
@@ -88,6 +88,15 @@ var (
 	ReasonFull = &Reason{Label: "sessions-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
 		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Text: "the bridge holds as many sessions as it may (limits.sessions)"}
+	ReasonMemoryFull = &Reason{Label: "memory-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no memory to spare (limits.memory)"}
+	ReasonDescriptorsFull = &Reason{Label: "descriptors-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no file descriptor to spare (ulimit -n, LimitNOFILE)"}
+	ReasonPortsFull = &Reason{Label: "ports-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no local port left towards the broker"}
 	ReasonDialsFull = &Reason{Label: "dials-full", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
 		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Text: "too many devices are connecting at once (limits.dials)"}
@@ -155,6 +164,9 @@ var (
 	ReasonExpired = &Reason{Label: "identity-expired", Disconnect: codeConnectTime, Close: closePolicy,
 		Connack3: connack3Forbidden, Connack5: codeForbidden,
 		Text: "the device's proof of identity has expired"}
+	ReasonRevoked = &Reason{Label: "certificate-revoked", Disconnect: codeForbidden, Close: closePolicy, Level: slog.LevelWarn,
+		Connack3: connack3Forbidden, Connack5: codeForbidden,
+		Text: "the device's certificate has been revoked"}
 	ReasonTextFrame = &Reason{Label: "text-frame", Disconnect: codeProtocol, Close: closeUnsupported, Level: slog.LevelWarn,
 		Text: "MQTT travels in binary frames [MQTT-6.0.0-1]"}
 	ReasonFrameProtocol = &Reason{Label: "frame-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
@@ -195,12 +207,12 @@ func Reasons() []*Reason {
 	return []*Reason{
 		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
-		ReasonDraining, ReasonFull, ReasonDialsFull, ReasonBrokerDown,
+		ReasonDraining, ReasonFull, ReasonMemoryFull, ReasonDescriptorsFull, ReasonPortsFull, ReasonDialsFull, ReasonBrokerDown,
 		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
-		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
 		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,

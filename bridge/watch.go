@@ -125,7 +125,10 @@ func (s *session) check(now time.Duration) {
 		return
 	}
 	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
-	if quiet > idleAfter && (toDevice|toBroker)&1 == 0 { // a write that waits is no quiet
+	switch {
+	case (toDevice|toBroker)&1 == 1: // a write that waits is no quiet
+		s.carryOn()
+	case s.mayPause(quiet):
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
@@ -164,7 +167,12 @@ func (s *session) ping() {
 		return
 	}
 	defer s.devMu.Unlock()
-	if !s.devPart && !s.ending() {
-		_ = s.dev.Ping() // a broken connection shows in the pumps
+	if s.devPart || s.ending() {
+		return
+	}
+	serving := s.serve(servedPing)
+	_ = s.dev.Ping() // a broken connection shows in the pumps
+	if serving {
+		s.servedWell()
 	}
 }

@@ -1,16 +1,21 @@
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Access is who may connect and what devices may do.
 type Access struct {
 	Sources       []AccessSource `koanf:"sources" doc:"Proofs of identity that a handshake may hold, looked for in this order; with an empty list the broker alone decides who connects."`
 	Connect       AccessConnect  `koanf:"connect" doc:"What the broker gets in CONNECT in place of what the device sent: texts with {{client_id}}, {{username}}, {{subject}}, {{token}}, {{address}}, {{source}} and {{.Claims.name}}; empty leaves a field as it is."`
 	Require       AccessRequire  `koanf:"require" doc:"What the device itself must send in CONNECT, as texts with the same placeholders; empty demands nothing."`
+	Mount         string         `koanf:"mount" doc:"A prefix that all topics of a device have at the broker and that it does not see, such as tenants/{{.Claims.tenant}}/; a level may hold {{client_id}}, {{username}}, {{subject}} or {{.Claims.name}}. Empty is none."`
 	Rules         []AccessRule   `koanf:"rules" doc:"Topics that devices may publish and subscribe to; the first rule that matches decides, and once there is one, what none matches is denied."`
+	RulesClaim    string         `koanf:"rules-claim" doc:"A claim of the identity with further rules, asked after rules: a list of texts such as allow publish a/b/#. With it, what no rule matches is denied even if rules is empty. Empty is none."`
 	Retain        bool           `koanf:"retain" doc:"Let devices publish retained messages and wills."`
 	DeniedPublish string         `koanf:"denied-publish" oneof:"answer close" doc:"A forbidden message is answered as the version of MQTT allows and dropped, or the session is closed."`
-	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired."`
+	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired or its certificate was revoked."`
 }
 
 // AccessSource is one kind of proof. Which of the keys it has depends on its type.
@@ -62,4 +67,30 @@ type AccessRule struct {
 	Allow  string   `koanf:"allow" doc:"publish, subscribe or all."`
 	Deny   string   `koanf:"deny" doc:"publish, subscribe or all."`
 	Topics []string `koanf:"topics" doc:"Topic filters, in which a level may hold {{client_id}}, {{username}}, {{subject}} or {{.Claims.name}}."`
+}
+
+// KeySetIsURL tells a key set that is fetched from one in a file.
+func (s *AccessSource) KeySetIsURL() bool {
+	return strings.HasPrefix(s.KeySet, "http://") || strings.HasPrefix(s.KeySet, "https://")
+}
+
+// Files are those that the sources name.
+func (a *Access) Files() []string {
+	var files []string
+	for i := range a.Sources {
+		s := &a.Sources[i]
+		if s.Type == "basic" {
+			files = append(files, s.File)
+		}
+		if s.Type != "token" {
+			continue
+		}
+		if s.KeySet != "" && !s.KeySetIsURL() {
+			files = append(files, s.KeySet)
+		}
+		for _, k := range s.Keys {
+			files = append(files, k.File)
+		}
+	}
+	return files
 }

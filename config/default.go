@@ -37,9 +37,10 @@ func Default() *Config {
 			PacketSize:       256 * MiB,
 			WriteTimeout:     20 * time.Second,
 		},
-		Downlink: Downlink{FrameSize: 64 * KiB},
-		Drain:    Drain{Rate: 500, Timeout: 30 * time.Second},
-		Admin:    Admin{Listen: "127.0.0.1:9090"},
-		Log:      Log{Level: "info", Format: "auto"},
+		EventLoops: "auto",
+		Downlink:   Downlink{FrameSize: 64 * KiB},
+		Drain:      Drain{Rate: 500, Timeout: 30 * time.Second},
+		Admin:      Admin{Listen: "127.0.0.1:9090"},
+		Log:        Log{Level: "info", Format: "auto"},
 	}
 }

@@ -22,5 +22,11 @@ func (*Lot) Place(Waker, ...net.Conn) (*Place, error) { return nil, ErrUnsupport
 // Park returns ErrUnsupported.
 func (*Place) Park() error { return ErrUnsupported }
 
+// Serves reports false.
+func (*Place) Serves() bool { return false }
+
+// Unpark does nothing.
+func (*Place) Unpark() {}
+
 // Leave does nothing.
 func (*Place) Leave() {}

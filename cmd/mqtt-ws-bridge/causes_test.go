@@ -38,7 +38,8 @@ func TestEveryStatusHasACause(t *testing.T) {
 	door := map[*bridge.Reason]int{
 		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
 	}
-	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
+	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull,
+		bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
 		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
 			continue

@@ -28,7 +28,10 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return exitFailure
 	}
 	defer p.close()
-	p.checkDescriptors()
+	for _, w := range append(tooFewDescriptors(cfg), tooSlowDrain(cfg)...) {
+		log.LogAttrs(ctx, slog.LevelWarn, w.message, w.attrs...)
+	}
+	p.budget.Apply()
 	p.checkBrokers(ctx, signals)
 	failed := p.start()
 	p.greet(out)
@@ -67,23 +70,6 @@ func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
 	}
 }
 
-// ownDescriptors is how many descriptors the process needs beside those of devices.
-const ownDescriptors = 64
-
-// checkDescriptors warns if the sessions that are allowed need more file descriptors than there may be.
-func (p *process) checkDescriptors() {
-	l := &p.cfg.Limits
-	sockets := 2 // of a session
-	if p.embedded != nil {
-		sockets = 1
-	}
-	needed := uint64(sockets*l.Sessions + l.Handshakes + ownDescriptors)
-	if most, known := descriptors(); known && most < needed {
-		p.log.Warn("too few file descriptors for limits.sessions; raise the limit (ulimit -n, LimitNOFILE) or lower the key",
-			"sessions", l.Sessions, "needed", needed, "allowed", most)
-	}
-}
-
 // start serves all listeners. The channel tells of the first that fails.
 func (p *process) start() <-chan error {
 	failed := make(chan error, 1)
@@ -95,6 +81,7 @@ func (p *process) start() <-chan error {
 			}
 		}
 	}
+	p.wg.Go(func() { p.budget.Run(p.ctx) })
 	for _, l := range p.deviceListeners {
 		p.wg.Go(func() { run(p.devices, l) })
 	}
@@ -107,42 +94,11 @@ func (p *process) start() <-chan error {
 	for _, store := range p.tlsStores {
 		p.wg.Go(func() { store.Run(p.ctx) })
 	}
-	hangups := make(chan os.Signal, 1) // of one: two at once are as good as one
-	signal.Notify(hangups, syscall.SIGHUP)
-	p.wg.Go(func() { p.reloadAt(hangups) })
+	p.wg.Go(p.reloadAtHangups)
+	if p.door != nil {
+		p.wg.Go(func() { p.door.watch(p.ctx) })
+	}
 	return failed
-}
-
-// reloadAt reads files again at each signal, until the process ends.
-func (p *process) reloadAt(hangups chan os.Signal) {
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-hangups:
-			for _, store := range p.tlsStores {
-				_ = store.Reload() // logged, and what was in use stays
-			}
-			p.reloadDoor()
-		case <-p.ctx.Done():
-			return
-		}
-	}
-}
-
-// reloadDoor reads the files of access again. If one is not good, the door stays as it is. Sessions that there are keep what they
-// were let in with.
-func (p *process) reloadDoor() {
-	before := p.door.Load()
-	if before == nil {
-		return
-	}
-	next, err := newDoor(p.cfg, p.log, before)
-	if err != nil {
-		p.log.Warn("access files are not used; the ones before stay in use", "error", err.Error())
-		return
-	}
-	p.door.Store(next)
-	p.log.Info("access files loaded")
 }
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.

@@ -10,15 +10,18 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/budget"
+	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
@@ -41,13 +44,19 @@ type process struct {
 
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
-	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
+	tlsStores  []*tlsfiles.Store
+	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
+	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
+
+	budget       *budget.Budget
+	acceptErrors prometheus.Counter
 
 	bridge   *bridge.Bridge
-	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
-	lot      *park.Lot            // nil where the system has none
-	pool     *upstream.Pool       // nil with the embedded broker
-	embedded *upstream.Embedded   // nil with brokers of the user's
+	door     *keptDoor          // nil if access says nothing
+	loops    *loop.Loops        // nil where the system has none
+	lot      *park.Lot          // the same
+	pool     *upstream.Pool     // nil with the embedded broker
+	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
 	embeddedListens bool
 	brokerNames     []string
@@ -62,9 +71,13 @@ type process struct {
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
+	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
+	p.acceptErrors = promauto.With(p.registry).NewCounter(prometheus.CounterOpts{
+		Name: "mqtt_ws_bridge_accept_errors_total", Help: "Connections that could not be taken; each is tried again."})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
+	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBudget, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -74,12 +87,12 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 }
 
 func (p *process) wireAccess() error {
-	d, err := newDoor(p.cfg, p.log, nil)
-	if err != nil || d == nil {
+	var err error
+	p.door, err = keepDoor(p.cfg, p.log, p.registry)
+	if err != nil || p.door == nil {
 		return err
 	}
-	p.door.Store(d)
-	for _, remote := range d.remotes {
+	for _, remote := range p.door.current().remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -148,7 +161,8 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(), Budget: p.budget,
+		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
@@ -174,7 +188,7 @@ func (p *process) wireBridge() error {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door.Load() != nil {
+	if p.door != nil {
 		handler = withVisit(handler)
 	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
@@ -183,16 +197,8 @@ func (p *process) wireBridge() error {
 	return nil
 }
 
-// openLot lets quiet sessions wait without goroutines where the system can.
-func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
-	lot, err := park.New()
-	if err != nil {
-		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
-		return nil
-	}
-	p.lot = lot
-	return func(w bridge.Waker, conns ...net.Conn) (bridge.Place, error) { return lot.Place(w, conns...) }
-}
+// revoked is asked of devices with TLS, so there is a store then.
+func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Revoked(state) }
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
 func packetSize(size config.Size) int {
@@ -206,8 +212,8 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
-	if d := p.door.Load(); d != nil {
-		return d.admit(r)
+	if p.door != nil {
+		return p.door.current().admit(r)
 	}
 	return ""
 }
@@ -221,12 +227,11 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	d := p.door.Load()
-	if d == nil {
+	if p.door == nil {
 		p.bridge.Start(c)
 		return
 	}
-	p.bridge.StartWith(c, d.pass(r))
+	p.bridge.StartWith(c, p.door.current().pass(r))
 }
 
 // answer tells a refused device what the table of reasons says.
@@ -238,8 +243,8 @@ func answer(cause string) wsio.Answer {
 // answer is the same, with a challenge where the device has to prove who it is.
 func (p *process) answer(cause string) wsio.Answer {
 	a := answer(cause)
-	if d := p.door.Load(); d != nil && a.Status == http.StatusUnauthorized {
-		a.Challenge = d.challenge
+	if p.door != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = p.door.current().challenge
 	}
 	return a
 }
@@ -260,8 +265,8 @@ func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
 
 // openDevices opens the listeners for devices, behind one gate for all.
 func (p *process) openDevices() error {
-	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
-	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn}
+	gate := wsio.NewGate(descriptorPlan(p.cfg).Handshakes)
+	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn, AcceptFailed: p.acceptFailed}
 	var err error
 	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
 		return err
@@ -273,11 +278,13 @@ func (p *process) openDevices() error {
 			return err
 		}
 		if a.TLS && tlsConfig == nil {
-			store, err := p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), p.tlsOptions("devices")))
+			files := p.tlsOptions("devices")
+			files.Changed = p.bridge.Recheck
+			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
 			if err != nil {
 				return fmt.Errorf("tls: %w", err)
 			}
-			tlsConfig = store.ServerConfig()
+			tlsConfig = p.deviceTLS.ServerConfig()
 		}
 		l, err := listen(a.Network, a.Address)
 		if err != nil {
@@ -303,6 +310,7 @@ func (p *process) openAdmin() error {
 	if p.adminListener, err = listen(a.Network, a.Address); err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
+	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)
 	return nil
 }
 
@@ -326,6 +334,7 @@ func listen(network, address string) (net.Listener, error) {
 
 // close ends everything that runs, at once.
 func (p *process) close() {
+	signal.Stop(p.hangups)
 	p.cancel()
 	for _, l := range p.deviceListeners {
 		l.Close()
@@ -337,6 +346,9 @@ func (p *process) close() {
 		p.devices.Close()
 		p.admin.Close()
 		p.bridge.Close()
+	}
+	if p.loops != nil {
+		p.loops.Close()
 	}
 	if p.lot != nil {
 		p.lot.Close()

@@ -24,21 +24,23 @@ type door struct {
 	gate      *access.Gate   // nil: whoever knocks may connect
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
-	challenge string                   // of a 401
-	remotes   map[string]*token.Remote // by URL
+	challenge string // of a 401
+	// What outlives a reload: keys that were fetched, by URL, and answers that were given.
+	remotes  map[string]*token.Remote
+	services map[*config.AccessSource]*callback.Service
 }
 
 // newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the door before,
-// nil if there was none, it takes the keys that were fetched and the memory of who failed.
+// nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
 func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) {
 	a := &cfg.Access
-	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote)}
+	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote), services: make(map[*config.AccessSource]*callback.Service)}
 	if before != nil {
-		d.remotes = before.remotes
+		d.remotes, d.services = before.remotes, before.services
 	}
 	var sources []access.Source
 	for i := range a.Sources {
-		source, err := d.source(&a.Sources[i], cfg.Origins, log)
+		source, err := d.source(&a.Sources[i], cfg, log)
 		if err != nil {
 			return nil, fmt.Errorf("access.sources[%d]: %w", i, err)
 		}
@@ -74,37 +76,48 @@ const (
 	defaultCallbackTimeout = 2 * time.Second
 )
 
-func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	switch s.Type {
 	case "basic":
 		users, err := passwords.Load(s.File)
 		return access.Basic{Users: users}, err
 	case "token":
-		return d.tokenSource(s, origins, log)
+		return d.tokenSource(s, cfg, log)
 	case "certificate":
 		return access.Certificate{Name: s.Name}, nil
 	case "callback":
-		method, timeout := s.Method, s.Timeout
-		if method == "" {
-			method = http.MethodGet
-		}
-		if timeout == 0 {
-			timeout = defaultCallbackTimeout
-		}
-		service, err := callback.New(callback.Options{
-			URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
-		})
-		return access.Callback{Service: service}, err
+		service, err := d.service(s)
+		return access.Callback{Service: service, Origins: cfg.Origins}, err
 	}
 	return nil, fmt.Errorf("unknown type %q", s.Type)
 }
 
-func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) service(s *config.AccessSource) (*callback.Service, error) {
+	if service := d.services[s]; service != nil {
+		return service, nil
+	}
+	method, timeout := s.Method, s.Timeout
+	if method == "" {
+		method = http.MethodGet
+	}
+	if timeout == 0 {
+		timeout = defaultCallbackTimeout
+	}
+	service, err := callback.New(callback.Options{
+		URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
+	})
+	d.services[s] = service
+	return service, err
+}
+
+func (d *door) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	keys, err := d.keys(s, log)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := token.New(token.Options{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, Leeway: s.Leeway})
+	verifier, err := token.New(token.Options{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, List: cfg.Access.RulesClaim, Leeway: s.Leeway,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +130,7 @@ func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.L
 	case "subprotocol":
 		find = access.InSubprotocol(s.Name)
 	case "cookie":
-		if find, err = access.InCookie(s.Name, origins); err != nil {
+		if find, err = access.InCookie(s.Name, cfg.Origins); err != nil {
 			return nil, err
 		}
 	}
@@ -125,7 +138,7 @@ func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.L
 }
 
 func (d *door) keys(s *config.AccessSource, log *slog.Logger) (token.Source, error) {
-	if strings.HasPrefix(s.KeySet, "http://") || strings.HasPrefix(s.KeySet, "https://") {
+	if s.KeySetIsURL() {
 		refresh := s.Refresh
 		if refresh == 0 {
 			refresh = defaultRefresh
@@ -196,23 +209,36 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
 	}
 	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
-	if len(a.Rules) > 0 {
-		rules := make([]topic.Rule, len(a.Rules))
-		for i, r := range a.Rules {
-			what := r.Allow + r.Deny
-			rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
-		}
-		var err error
-		if p.Rules, err = topic.Compile(rules); err != nil {
-			return nil, fmt.Errorf("access.rules: %w", err)
-		}
+	if err := setTopics(p, a); err != nil {
+		return nil, err
 	}
 	m := &p.Mapping
 	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
-		m.MustUsername == nil && p.Rules == nil {
+		m.MustUsername == nil && p.Mount == nil && p.Rules == nil {
 		return nil, nil
 	}
 	return p, nil
+}
+
+// setTopics reads the mount and the rules.
+func setTopics(p *access.Policy, a *config.Access) (err error) {
+	if a.Mount != "" {
+		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
+			return fmt.Errorf("access.mount: %q %w", a.Mount, err)
+		}
+	}
+	if p.RulesClaim = a.RulesClaim; len(a.Rules) == 0 && a.RulesClaim == "" {
+		return nil
+	}
+	rules := make([]topic.Rule, len(a.Rules))
+	for i, r := range a.Rules {
+		what := r.Allow + r.Deny
+		rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
+	}
+	if p.Rules, err = topic.Compile(rules); err != nil {
+		return fmt.Errorf("access.rules: %w", err)
+	}
+	return nil
 }
 
 // visit is what the door knows of one handshake, from its request to its end.

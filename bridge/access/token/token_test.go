@@ -44,6 +44,41 @@ func TestEveryAlgorithm(t *testing.T) {
 	}
 }
 
+// TestListClaim: one claim may be a list of texts, however long it is and however many others there are.
+func TestListClaim(t *testing.T) {
+	k := keys()
+	v, err := token.New(token.Options{Keys: token.Fixed{load(t, publicPEM(t, &k.ec.PublicKey), "", "")}, Issuer: "https://issuer.test", Audience: []string{"mqtt"}, List: "mqtt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := make([]string, 60)
+	for i := range long {
+		long[i] = fmt.Sprintf("allow publish a/%060d", i)
+	}
+	for _, tt := range []struct {
+		value any
+		want  string
+		err   error
+	}{
+		{[]string{"one", "two"}, "one\ntwo\n", nil}, {[]string{}, "", nil}, {"one", "one", nil}, {long, strings.Join(long, "\n") + "\n", nil},
+		{[]any{"one", 2}, "", token.ErrList}, {map[string]any{"a": "b"}, "", token.ErrList}, {1, "", token.ErrList}, {nil, "", token.ErrList},
+		{[]any{[]string{"one"}}, "", token.ErrList},
+	} {
+		claims := with("mqtt", tt.value)
+		for i := range 64 {
+			claims[fmt.Sprint("x", i)] = "y"
+		}
+		c, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, k.ec, claims, nil))
+		if !errors.Is(err, tt.err) || c.Values["mqtt"] != tt.want {
+			t.Errorf("%v: %q, %v", tt.value, c.Values["mqtt"], err)
+		}
+	}
+	c, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, k.ec, good(), nil))
+	if value, there := c.Values["mqtt"]; err != nil || there {
+		t.Errorf("without the claim: %q, %v", value, err)
+	}
+}
+
 // TestForgedTokens is attack 44.
 func TestForgedTokens(t *testing.T) {
 	k := keys()
@@ -161,6 +196,24 @@ func FuzzVerify(f *testing.F) {
 	f.Fuzz(func(t *testing.T, raw string) {
 		if c, err := v.Verify(t.Context(), raw); err == nil && raw != genuine {
 			t.Fatalf("%q passes as %+v", raw, c)
+		}
+	})
+}
+
+// FuzzParseSet: what an issuer's URL answers makes public keys with their own algorithms, or none.
+func FuzzParseSet(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"CANARY"},{"kty":"RSA","alg":"PS256","n":"AQAB","e":"AQAB"},{"kty":"EC","use":"enc"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, err := token.ParseSet(text)
+		if (err == nil) != (len(keys) > 0) || len(keys) > 64 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		for _, k := range keys {
+			if alg, _, _ := strings.Cut(k.String(), " "); alg != "EdDSA" && !strings.HasPrefix(alg, "ES") && !strings.HasPrefix(alg, "RS") && !strings.HasPrefix(alg, "PS") {
+				t.Errorf("a key for %q", alg)
+			}
 		}
 	})
 }
