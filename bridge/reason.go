@@ -161,6 +161,8 @@ var (
 		Text: "frame against RFC 6455"}
 	ReasonFrameTooLong = &Reason{Label: "frame-too-long", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
 		Text: "frame too long"}
+	ReasonControlFlood = &Reason{Label: "control-flood", Disconnect: codeQuota, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "more pings, pongs and empty frames than allowed (limits.control-frames)"}
 )
 
 // Ends of sessions that the broker or the bridge caused. MQTT 5 has no "unavailable" for DISCONNECT (table 3-10), so a lost
@@ -201,7 +203,7 @@ func Reasons() []*Reason {
 		ReasonConnackTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
 		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired,
-		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
+		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,
 	}

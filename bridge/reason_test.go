@@ -53,6 +53,7 @@ identity-expired      0  0 05 87 A0 1008 INFO
 text-frame            0  0 00 00 82 1003 WARN
 frame-protocol        0  0 00 00 82 1002 WARN
 frame-too-long        0  0 00 00 95 1009 WARN
+control-flood         0  0 00 00 97 1008 WARN
 broker-disconnect     0  0 00 00 00 1000 INFO
 broker-closed         0  0 03 88 80 1012 WARN
 broker-lost           0  0 03 88 80 1012 WARN

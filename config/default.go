@@ -35,6 +35,7 @@ func Default() *Config {
 			ConnectSize:      64 * KiB,
 			ConnectTimeout:   10 * time.Second,
 			PacketSize:       256 * MiB,
+			ControlFrames:    100,
 			WriteTimeout:     20 * time.Second,
 		},
 		Downlink: Downlink{FrameSize: 64 * KiB},

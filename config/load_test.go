@@ -81,6 +81,7 @@ var samples = map[string][3]string{
 	"limits.connect-size":            {"1KiB", "2048", "3 KiB"},
 	"limits.connect-timeout":         {"1s", "2s", "3s"},
 	"limits.packet-size":             {"1MiB", "1.5MiB", "200B"},
+	"limits.control-frames":          {"1", "2", "3"},
 	"limits.write-timeout":           {"1s", "2s", "3s"},
 	"downlink.frame-size":            {"1KiB", "2KiB", "3KiB"},
 	"downlink.ping-interval":         {"1s", "2s", "3s"},

@@ -24,7 +24,8 @@ func TestEveryCauseHasAReason(t *testing.T) {
 			t.Errorf("cause %s is answered with %+v", cause, a)
 		}
 	}
-	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009}
+	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009,
+		wsio.CauseControlFlood: 1008}
 	for _, cause := range wsio.StreamCauses() {
 		r := bridge.ReasonByLabel(string(cause))
 		if r.Label != string(cause) || code[cause] == 0 || r.Close != code[cause] || r.Status != 0 || r.Disconnect == 0 {

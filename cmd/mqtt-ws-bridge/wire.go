@@ -168,7 +168,7 @@ func (p *process) wireBridge() error {
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
-		MaxFrame: int(p.cfg.Downlink.FrameSize),
+		MaxFrame: int(p.cfg.Downlink.FrameSize), ControlRate: l.ControlFrames,
 		Admit:    p.admit,
 		Answer:   p.answer,
 		Refused:  p.refused,
