@@ -77,6 +77,8 @@ type Limits struct {
 	KeepAliveGrace time.Duration // added to one and a half times the keep alive; may be 0
 	IdleTimeout    time.Duration // for devices with keep alive 0; 0: none
 	PingInterval   time.Duration // between pings of the framing below MQTT; 0: none
+	Subscriptions  int           // that a session makes; 0: any
+	TopicLevels    int           // of a topic or filter of the device; 0: any
 }
 
 // Options make a [Bridge].
@@ -161,6 +163,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	if b.closed {
 		b.mu.Unlock()
 		dev.Close()
+		s.leaveQuota()
 		return
 	}
 	full := len(b.sessions) >= b.limits.Sessions
@@ -176,12 +179,15 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.end(ReasonFull, nil)
 	case draining:
 		s.end(ReasonDraining, nil)
+	case pass.Refuse != nil:
+		s.end(pass.Refuse, nil)
 	}
 	go s.run()
 }
 
 // forget is called by a session as the last thing it does.
 func (b *Bridge) forget(s *session) {
+	s.leaveQuota()
 	b.mu.Lock()
 	delete(b.sessions, s)
 	b.count.Store(int64(len(b.sessions)))

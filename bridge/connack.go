@@ -16,7 +16,7 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 	}
 	switch kind {
 	case mqttio.TypeSuback:
-		return s.policed == nil || s.mergeSuback(p)
+		return s.policed == nil || s.learnSuback(p) && s.mergeSuback(p)
 	case mqttio.TypeConnack:
 		if p.Whole() {
 			s.down.stream.DropLast()
@@ -58,6 +58,15 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.flushDown()
 		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK code 0x%02X", ack.Code))
 		return false
+	}
+	if s.quota != nil {
+		if why := s.quota.Accepted(); why != nil { // the device gets a CONNACK of the bridge's instead
+			s.down.tally.drop(p)
+			s.down.stream.DropLast()
+			s.flushDown()
+			s.end(why, nil)
+			return false
+		}
 	}
 	if ack.HasServerKeepAlive {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]

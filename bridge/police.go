@@ -12,6 +12,7 @@ type policed struct {
 	// Set once.
 	policy   Policy
 	noRetain bool
+	subs     *subscriptions // nil: they are not counted
 
 	// Owned by the goroutine that opens the session, then by the pump up.
 	connect  []byte              // in place of the device's, until it is sent; nil: the device's own
@@ -72,6 +73,8 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 		return s.judgePublish(p)
 	case mqttio.TypeSubscribe:
 		return s.judgeSubscribe(p)
+	case mqttio.TypeUnsubscribe:
+		s.learnUnsubscribe(p)
 	case mqttio.TypePubrel:
 		return s.judgePubrel(p)
 	}

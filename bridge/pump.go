@@ -13,6 +13,7 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+	usage  usage
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -35,7 +36,7 @@ func (s *session) pumpUp() {
 				return
 			}
 		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushUp() || err == mqttio.ErrShort && !s.fillUp() {
+			if !s.flushUp() || !s.hold(&s.up) || err == mqttio.ErrShort && !s.fillUp() {
 				return
 			}
 		default:
@@ -109,7 +110,7 @@ func (s *session) pumpDown() {
 				return
 			}
 		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushDown() || err == mqttio.ErrShort && !s.fillDown() {
+			if !s.flushDown() || !s.hold(&s.down) || err == mqttio.ErrShort && !s.fillDown() {
 				if s.ending() {
 					s.discard()
 				}

@@ -31,6 +31,11 @@ unauthorized        401  0 00 00 00    0 INFO
 forbidden           403  0 00 00 00    0 INFO
 auth-throttled      429 60 00 00 00    0 WARN
 auth-unavailable    503  5 00 00 00    0 WARN
+address-connections 429 30 03 97 00 1008 WARN
+address-connect-rate 429 10 03 9F 00 1008 WARN
+identity-connections 429 30 03 97 00 1008 WARN
+identity-connect-rate 429 10 03 9F 00 1008 WARN
+connect-rate        503  5 03 9F 00 1013 WARN
 not-authorized        0  0 05 87 00 1008 INFO
 connect-timeout       0  0 00 00 00 1008 INFO
 not-connect           0  0 00 00 00 1002 INFO

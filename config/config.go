@@ -17,6 +17,7 @@ type Config struct {
 	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
 	Access      Access      `koanf:"access" doc:"Who may connect and what devices may do."`
 	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
+	Quotas      Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See security.md."`
 	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
 	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
 	Drain       Drain       `koanf:"drain" doc:"How sessions end when the bridge stops."`

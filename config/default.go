@@ -38,6 +38,7 @@ func Default() *Config {
 			ControlFrames:    100,
 			WriteTimeout:     20 * time.Second,
 		},
+		Quotas:   Quotas{Burst: 2 * time.Second, IPv6Prefix: 64},
 		Downlink: Downlink{FrameSize: 64 * KiB},
 		Drain:    Drain{Rate: 500, Timeout: 30 * time.Second},
 		Admin:    Admin{Listen: "127.0.0.1:9090"},

@@ -39,6 +39,10 @@ func TestEveryStatusHasACause(t *testing.T) {
 	door := map[*bridge.Reason]int{
 		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
 	}
+	quotas := map[*bridge.Reason]int{
+		bridge.ReasonAddressConnections: 429, bridge.ReasonAddressRate: 429, bridge.ReasonIdentityConnections: 429,
+		bridge.ReasonIdentityRate: 429, bridge.ReasonConnectRate: 503,
+	}
 	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
 		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
@@ -46,6 +50,12 @@ func TestEveryStatusHasACause(t *testing.T) {
 		}
 		if status, ok := door[r]; ok {
 			if r.Status != status || r.Close != 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
+				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
+			}
+			continue
+		}
+		if status, ok := quotas[r]; ok {
+			if r.Status != status || r.RetryAfter == 0 || r.Close == 0 || r.Connack3 == 0 || r.Connack5 == 0 {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}
 			continue

@@ -20,6 +20,7 @@ import (
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
 	"mqtt-ws-bridge/bridge/park"
+	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/tlsfiles"
@@ -44,6 +45,7 @@ type process struct {
 	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
 
 	bridge   *bridge.Bridge
+	quotas   *quota.Book          // nil if there are none
 	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
 	lot      *park.Lot            // nil where the system has none
 	pool     *upstream.Pool       // nil with the embedded broker
@@ -156,9 +158,11 @@ func (p *process) wireBridge() error {
 			DialTimeout: p.cfg.Upstream.DialTimeout, ConnackTimeout: p.cfg.Upstream.ConnackTimeout,
 			PacketSize: packetSize(l.PacketSize), WriteTimeout: l.WriteTimeout,
 			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
-			PingInterval: p.cfg.Downlink.PingInterval,
+			PingInterval:  p.cfg.Downlink.PingInterval,
+			Subscriptions: p.cfg.Quotas.Device.Subscriptions, TopicLevels: p.cfg.Quotas.Device.TopicLevels,
 		},
 	})
+	p.quotas = newQuotas(&p.cfg.Quotas)
 	p.admin = admin.NewServer(p.bridge, reg, p.log)
 	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
 	if err != nil {
@@ -206,8 +210,20 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
+	if p.quotas != nil {
+		if why := p.quotas.Knock(host(r.RemoteAddr)); why != nil {
+			return why.Label
+		}
+	}
 	if d := p.door.Load(); d != nil {
-		return d.admit(r)
+		if label := d.admit(r); label != "" {
+			return label
+		}
+	}
+	if p.quotas != nil {
+		if why := p.quotas.KnockAs(identity(r)); why != nil {
+			return why.Label
+		}
 	}
 	return ""
 }
@@ -221,12 +237,14 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	d := p.door.Load()
-	if d == nil {
-		p.bridge.Start(c)
-		return
+	var pass bridge.Pass
+	if d := p.door.Load(); d != nil {
+		pass = d.pass(r)
 	}
-	p.bridge.StartWith(c, d.pass(r))
+	if p.quotas != nil {
+		pass.Quota, pass.Refuse = p.quotas.Enter(host(r.RemoteAddr), identity(r))
+	}
+	p.bridge.StartWith(c, pass)
 }
 
 // answer tells a refused device what the table of reasons says.

@@ -1,0 +1,119 @@
+package bridge
+
+import (
+	"hash/maphash"
+	"sync"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// subscriptions counts the topic filters that a session has subscribed to. It keeps a hash of each, so that what a device can make
+// it remember follows from their number alone. A nil pointer counts nothing and allows everything.
+type subscriptions struct {
+	most int
+	seed maphash.Seed
+
+	mu      sync.Mutex
+	filters map[uint64]uint16   // to the packet identifier of the SUBSCRIBE that the device began with; guarded by mu
+	waiting map[uint16][]waiter // by packet identifier: SUBSCRIBEs that the broker has not answered, and what was new in them; guarded by mu
+}
+
+// waiter is a filter that is new in a SUBSCRIBE.
+type waiter struct {
+	filter uint64
+	place  int // of its code in the broker's SUBACK
+}
+
+func newSubscriptions(most int) *subscriptions {
+	if most == 0 {
+		return nil
+	}
+	return &subscriptions{most: most, seed: maphash.MakeSeed(), filters: make(map[uint64]uint16), waiting: make(map[uint16][]waiter)}
+}
+
+// awaits reports whether the broker owes the answer to a SUBSCRIBE with that packet identifier. Two at a time could not be told
+// apart.
+func (u *subscriptions) awaits(id uint16) bool {
+	if u == nil {
+		return false
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, ok := u.waiting[id]
+	return ok
+}
+
+// add counts a filter of a SUBSCRIBE, whose code will have that place in the broker's answer. It reports whether there was room; a
+// filter that is there already takes none.
+func (u *subscriptions) add(id uint16, place int, filter []byte) bool {
+	if u == nil {
+		return true
+	}
+	h := maphash.Bytes(u.seed, filter)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	_, known := u.filters[h]
+	_, begun := u.waiting[id]
+	if !known && len(u.filters) >= u.most || !begun && len(u.waiting) >= u.most+maxPartial {
+		return false
+	}
+	w := u.waiting[id]
+	if !known {
+		u.filters[h] = id
+		w = append(w, waiter{h, place})
+	}
+	u.waiting[id] = w
+	return true
+}
+
+// undo forgets what add counted for a SUBSCRIBE that did not go on.
+func (u *subscriptions) undo(id uint16) { u.answered(id, nil) }
+
+// answered is told the broker's codes for a SUBSCRIBE: what it refused, or did not answer, is no subscription.
+func (u *subscriptions) answered(id uint16, codes []byte) {
+	if u == nil {
+		return
+	}
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	for _, w := range u.waiting[id] {
+		refused := w.place >= len(codes) || codes[w.place] >= codeUnspecified
+		if by, ok := u.filters[w.filter]; ok && by == id && refused { // not one that was made again meanwhile
+			delete(u.filters, w.filter)
+		}
+	}
+	delete(u.waiting, id)
+}
+
+// remove forgets a filter of an UNSUBSCRIBE.
+func (u *subscriptions) remove(filter []byte) {
+	h := maphash.Bytes(u.seed, filter)
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	delete(u.filters, h)
+}
+
+// learnUnsubscribe gives the room of a device's subscriptions back. The broker hears of it before anything the device sends later.
+func (s *session) learnUnsubscribe(p *mqttio.Packet) {
+	if s.policed.subs == nil {
+		return
+	}
+	u, err := mqttio.ParseUnsubscribe(p.Header, p.Bytes, s.connect.version)
+	if err != nil {
+		return // it was checked
+	}
+	for filter := range u.All() {
+		s.policed.subs.remove(filter)
+	}
+}
+
+// learnSuback looks at which subscriptions the broker has granted. It reports whether the pump goes on.
+func (s *session) learnSuback(p *mqttio.Packet) bool {
+	if s.policed.subs == nil || !p.Whole() {
+		return true
+	}
+	if ack, err := mqttio.ParseSuback(p.Header, p.Bytes, s.connect.version); err == nil {
+		s.policed.subs.answered(ack.PacketID, ack.Codes)
+	}
+	return true
+}
