@@ -1,0 +1,54 @@
+package bridge_test
+
+import (
+	"bytes"
+	"io"
+	"testing"
+	"time"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/quota"
+	"mqtt-ws-bridge/mqttio"
+)
+
+type openPolicy struct{}
+
+func (openPolicy) Connect([]byte, *mqttio.Connect) ([]byte, error) { return nil, nil }
+func (openPolicy) MayPublish([]byte) bool                          { return true }
+func (openPolicy) MaySubscribe([]byte) bool                        { return true }
+
+// BenchmarkPolicy moves 64 messages of 128 bytes up in one frame: without a policy, and with one that allows all. What the policy
+// itself takes to decide comes on top: see package topic.
+func BenchmarkPolicy(b *testing.B) {
+	for name, pass := range map[string]bridge.Pass{"none": {}, "asked": {Policy: openPolicy{}}} {
+		b.Run(name, func(b *testing.B) { moveUp(b, pass) })
+	}
+}
+
+// BenchmarkQuota does the same without a quota, and with rates that are not reached at every level.
+func BenchmarkQuota(b *testing.B) {
+	rates := quota.Limits{Up: quota.Rates{Messages: 1 << 30, Bytes: 1 << 30}}
+	book := quota.New(quota.Options{Session: rates, Identity: rates, Address: rates, Total: rates, Burst: time.Hour, AddressBits: 64})
+	share, _ := book.Enter("192.0.2.1", "a")
+	for name, pass := range map[string]bridge.Pass{"none": {}, "counted": {Quota: share}} {
+		b.Run(name, func(b *testing.B) { moveUp(b, pass) })
+	}
+}
+
+func moveUp(b *testing.B, pass bridge.Pass) {
+	s := &scene{rig: newRig(b, nil), v: mqttio.V311}
+	s.pass = pass
+	s.dialled()
+	s.br.send(connack(s.v))
+	s.dev.expect(connack(s.v))
+	batch := bytes.Repeat(publish(s.v, "site/plant/line/3/dev/d-100/up/temp", string(make([]byte, 89))), 64)
+	wire, got := frame(0x82, batch), make([]byte, len(batch))
+	b.SetBytes(int64(len(batch)))
+	b.ReportAllocs()
+	for b.Loop() {
+		s.dev.raw(wire)
+		if _, err := io.ReadFull(s.br.nc, got); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
