@@ -22,6 +22,9 @@ type Device interface {
 	WriteProgress() uint32
 	// Ping sends a ping of the framing below, if nothing is being written.
 	Ping() error
+	// NetConn is the connection below, and SetNetConn puts one in its place while nobody uses it.
+	NetConn() net.Conn
+	SetNetConn(nc net.Conn)
 	// TLS is the state of the connection's TLS, nil if there is none.
 	TLS() *tls.ConnectionState
 	// CloseWith says goodbye with a close code and text, waits for the device to close, and closes.
@@ -53,14 +56,41 @@ type Upstream interface {
 	Outcome(name string, answered bool)
 }
 
-// Waker is a session that waits without goroutines. Wake must be called when one of its connections can be read from.
-type Waker interface{ Wake() }
+// NetConn returns the connection.
+func (b *Broker) NetConn() net.Conn { return b.Conn }
+
+// SetNetConn puts a connection in place of the broker's.
+func (b *Broker) SetNetConn(nc net.Conn) { b.Conn = nc }
+
+// Rewirable is an end of a session whose connection can be replaced by one around it.
+type Rewirable interface {
+	NetConn() net.Conn
+	SetNetConn(nc net.Conn)
+}
+
+// Parked is a session that waits without goroutines.
+type Parked interface {
+	// Wake gives it its goroutines back. Called when one of its connections can be read from, if its place does not serve it.
+	Wake()
+	// Ready has it read once from one end and do what follows. Called by the place's goroutine, if the place serves it.
+	Ready(e End)
+	// Blocked is called by whoever has to wait in a write meanwhile, before it does.
+	Blocked()
+}
 
 // Place is where a session waits without goroutines.
 type Place interface {
-	// Park has the session's Wake called once there is something to read, at once if there is already.
+	// Serves reports whether the place calls Ready, again and again, rather than Wake, once. Then connections give
+	// os.ErrDeadlineExceeded while the session is parked and there is nothing to read.
+	Serves() bool
+	// Park has the session looked after until Unpark. It takes effect at once if there is something to read already.
 	Park() error
-	// Leave gives the place back; the connections are closed soon after.
+	// Block has the session's Blocked called. A session that is being served calls it before it waits for something other than a
+	// write.
+	Block()
+	// Unpark makes the connections those of goroutines again.
+	Unpark()
+	// Leave gives the place back; the connections are closed soon after. The session is not parked.
 	Leave()
 }
 
@@ -87,13 +117,16 @@ type Options struct {
 	Limits   Limits
 	Metrics  *Metrics
 	Log      *slog.Logger
-	// Place finds a place for a session to wait in when it is quiet. Nil, or an error: it waits in its goroutines.
-	Place func(w Waker, conns ...net.Conn) (Place, error)
+	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
+	Place func(s Parked, device, broker Rewirable) (Place, error)
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
-	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired.
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
 	ExpiryWithoutWill bool
+	// Revoked says why the certificate that a device showed is good no longer; nil: it still is. It must not wait. A nil
+	// function: none ever is.
+	Revoked func(*tls.ConnectionState) error
 }
 
 // Bridge holds the sessions. It is safe for concurrent use.
@@ -102,7 +135,8 @@ type Bridge struct {
 	limits   Limits
 	metrics  *Metrics
 	log      *slog.Logger
-	place    func(Waker, ...net.Conn) (Place, error)
+	place    func(s Parked, device, broker Rewirable) (Place, error)
+	revoked  func(*tls.ConnectionState) error
 	start    time.Time
 	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
@@ -126,6 +160,7 @@ func New(opts Options) *Bridge {
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
+		revoked:  opts.Revoked,
 		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
@@ -174,6 +209,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
+	s.recheck()
 	switch {
 	case full:
 		s.end(ReasonFull, nil)

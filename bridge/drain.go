@@ -52,8 +52,19 @@ func (b *Bridge) cut() int {
 	return len(sessions)
 }
 
-// kill closes both connections, whatever is being said on them.
+// kill closes both connections of a session that is ending, whatever is being said on them.
 func (s *session) kill() {
+	s.mu.Lock()
+	s.killed = true
+	later := s.parked // whoever serves it does so when it is not any more
+	s.mu.Unlock()
+	if !later {
+		s.closeBoth()
+	}
+}
+
+// closeBoth does not hold mu while it closes the device's: TLS may want to say something first.
+func (s *session) closeBoth() {
 	s.dev.Close()
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -140,21 +140,25 @@ func (s *session) passConnect() bool {
 	return s.flushUp()
 }
 
-// fillUp reads once from the device.
+// fillUp reads once from the device. It reports whether to go on.
 func (s *session) fillUp() bool {
-	s.up.letOthers()
+	if s.served == nobody {
+		s.up.letOthers()
+	}
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))
+		s.busy(&s.up, n)
 		return true
 	}
-	if err != nil {
-		if !s.paused(err) {
-			s.end(deviceReason(err), nonEOF(err))
-		}
-		return false
+	switch {
+	case err == nil:
+		return true
+	case s.nothingYet(err):
+		return !s.pausing.Load()
 	}
-	return true
+	s.end(deviceReason(err), nonEOF(err))
+	return false
 }
 
 // labeled is an error that has its own row in the table of reasons.

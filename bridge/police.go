@@ -180,11 +180,11 @@ func (s *session) judgePubrel(p *mqttio.Packet) bool {
 	return s.dropUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
 }
 
-// leaveForDevice says DISCONNECT to the broker for a device whose identity has expired, if the operator wants no will then.
-// Called when the pump up has ended.
+// leaveForDevice says DISCONNECT to the broker for a device whose identity has expired or was revoked, if the operator wants no
+// will then. Called when the pump up has ended.
 func (s *session) leaveForDevice() {
 	c := s.cause.Load()
-	if s.b.denial.expireQuietly && c != nil && c.reason == ReasonExpired && s.broker.Conn != nil && !s.up.stream.MidPacket() {
+	if s.b.denial.expireQuietly && c != nil && (c.reason == ReasonExpired || c.reason == ReasonRevoked) && s.broker.Conn != nil && !s.up.stream.MidPacket() {
 		s.writeBroker([]byte{byte(mqttio.TypeDisconnect) << 4, 0})
 	}
 }

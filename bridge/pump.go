@@ -14,6 +14,7 @@ type pump struct {
 	stream mqttio.Stream
 	tally  tally
 	usage  usage
+	reads  int // with a goroutine, up to settleAfter
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -24,8 +25,14 @@ func (p *pump) letOthers() {
 	}
 }
 
-// pumpUp moves packets from the device to the broker until the session ends.
+// pumpUp moves packets from the device to the broker until the session ends or pauses.
 func (s *session) pumpUp() {
+	for !s.ending() && s.moveUp() && s.fillUp() {
+	}
+}
+
+// moveUp passes on what was read from the device. It reports whether there is to be read more.
+func (s *session) moveUp() bool {
 	st := &s.up.stream
 	for {
 		p, err := st.Next()
@@ -33,16 +40,18 @@ func (s *session) pumpUp() {
 		case err == nil:
 			s.up.tally.add(&p)
 			if p.First && !s.inspectUp(&p) || s.policed != nil && !s.judgeUp(&p) {
-				return
+				return false
 			}
-		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushUp() || !s.hold(&s.up) || err == mqttio.ErrShort && !s.fillUp() {
-				return
+		case err == mqttio.ErrShort:
+			return s.flushUp() && s.hold(&s.up)
+		case err == mqttio.ErrRunFull:
+			if !s.flushUp() || !s.hold(&s.up) {
+				return false
 			}
 		default:
 			s.flushUp() // what came before the bad packet was good
 			s.end(packetReason(err), err)
-			return
+			return false
 		}
 	}
 }
@@ -96,9 +105,18 @@ func (s *session) writeBroker(packets []byte) bool {
 	return err == nil
 }
 
-// pumpDown moves packets from the broker to the device. When the session ends it goes on reading, and forgets what it
-// reads, until the broker has closed: see interrupt.
+// pumpDown moves packets from the broker to the device until the session pauses. When the session ends it goes on reading, and
+// forgets what it reads, until the broker has closed: see interrupt.
 func (s *session) pumpDown() {
+	for !s.ending() && s.moveDown() && s.fillDown() {
+	}
+	if s.ending() {
+		s.discard()
+	}
+}
+
+// moveDown passes on what was read from the broker. It reports whether there is to be read more.
+func (s *session) moveDown() bool {
 	st := &s.down.stream
 	for !s.ending() {
 		p, err := st.Next()
@@ -106,36 +124,38 @@ func (s *session) pumpDown() {
 		case err == nil:
 			s.down.tally.add(&p)
 			if p.First && !s.inspectDown(&p) {
-				s.discard()
-				return
+				return false
 			}
-		case err == mqttio.ErrShort || err == mqttio.ErrRunFull:
-			if !s.flushDown() || !s.hold(&s.down) || err == mqttio.ErrShort && !s.fillDown() {
-				if s.ending() {
-					s.discard()
-				}
-				return
+		case err == mqttio.ErrShort:
+			return s.flushDown() && s.hold(&s.down)
+		case err == mqttio.ErrRunFull:
+			if !s.flushDown() || !s.hold(&s.down) {
+				return false
 			}
 		default:
 			s.flushDown()
 			s.end(ReasonBrokerMalformed, err)
 		}
 	}
-	s.discard()
+	return false
 }
 
-// fillDown reads once from the broker.
+// fillDown reads once from the broker. It reports whether to go on.
 func (s *session) fillDown() bool {
-	s.down.letOthers()
-	n, err := s.down.stream.Fill(s.broker)
-	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
+	if s.served == nobody {
+		s.down.letOthers()
+	}
+	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
+	if n > 0 {                                  // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
+		s.busy(&s.down, n)
 		return true
 	}
 	switch {
 	case err == nil:
 		return true
-	case s.paused(err):
+	case s.nothingYet(err):
+		return !s.pausing.Load()
 	case s.leaving.Load():
 		s.end(ReasonDisconnect, nil)
 	case errors.Is(err, io.EOF):

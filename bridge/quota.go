@@ -63,6 +63,9 @@ func (s *session) hold(p *pump) bool {
 		return true
 	}
 	s.b.metrics.exceeded(st.Direction.String())
+	if s.served != nobody {
+		s.place.Block()
+	}
 	began := s.b.now()
 	u.held.Add(1)
 	defer func() {

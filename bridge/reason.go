@@ -175,6 +175,9 @@ var (
 	ReasonExpired = &Reason{Label: "identity-expired", Disconnect: codeConnectTime, Close: closePolicy,
 		Connack3: connack3Forbidden, Connack5: codeForbidden,
 		Text: "the device's proof of identity has expired"}
+	ReasonRevoked = &Reason{Label: "certificate-revoked", Disconnect: codeForbidden, Close: closePolicy, Level: slog.LevelWarn,
+		Connack3: connack3Forbidden, Connack5: codeForbidden,
+		Text: "the device's certificate has been revoked"}
 	ReasonTextFrame = &Reason{Label: "text-frame", Disconnect: codeProtocol, Close: closeUnsupported, Level: slog.LevelWarn,
 		Text: "MQTT travels in binary frames [MQTT-6.0.0-1]"}
 	ReasonFrameProtocol = &Reason{Label: "frame-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
@@ -223,7 +226,7 @@ func Reasons() []*Reason {
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
-		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
 		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,

@@ -55,6 +55,7 @@ packet-protocol       0  0 00 00 82 1002 WARN
 packet-too-large      0  0 00 00 95 1009 WARN
 publish-denied        0  0 05 87 87 1008 WARN
 identity-expired      0  0 05 87 A0 1008 INFO
+certificate-revoked   0  0 05 87 87 1008 WARN
 text-frame            0  0 00 00 82 1003 WARN
 frame-protocol        0  0 00 00 82 1002 WARN
 frame-too-long        0  0 00 00 95 1009 WARN

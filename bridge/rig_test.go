@@ -3,7 +3,9 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -31,7 +33,10 @@ type rig struct {
 	listener *memnet.Listener
 	pass     bridge.Pass // of the devices that knock from then on
 	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
-	lax      atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
+	revoked  atomic.Bool // all certificates are
+	// certified: the devices that knock from then on have shown a certificate.
+	certified bool
+	lax       atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
 }
 
 // plenty are limits that no test comes near.
@@ -59,7 +64,7 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Upstream, opts.Metrics, opts.Log = r.up, bridge.NewMetrics(r.reg), log
+	opts.Upstream, opts.Metrics, opts.Log, opts.Revoked = r.up, bridge.NewMetrics(r.reg), log, r.isRevoked
 	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
@@ -71,7 +76,13 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 		Refused: func(q *http.Request, cause string) {
 			r.bridge.Refused(bridge.ReasonByLabel(cause), q.RemoteAddr, q.UserAgent())
 		},
-		Accepted: func(c *wsio.Conn, _ *http.Request) { r.bridge.StartWith(c, r.pass) },
+		Accepted: func(c *wsio.Conn, _ *http.Request) {
+			if r.certified {
+				r.bridge.StartWith(certified{c}, r.pass)
+				return
+			}
+			r.bridge.StartWith(c, r.pass)
+		},
 	})
 	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: 10 * time.Second, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
@@ -89,6 +100,24 @@ func (r *rig) admit(*http.Request) string {
 		return why.Label
 	}
 	return r.refuses
+}
+
+// certified is a device that has shown a certificate.
+type certified struct{ *wsio.Conn }
+
+func (certified) TLS() *tls.ConnectionState { return new(tls.ConnectionState) }
+
+func (r *rig) isRevoked(*tls.ConnectionState) error {
+	if r.revoked.Load() {
+		return errors.New("revoked")
+	}
+	return nil
+}
+
+// revoke revokes all certificates.
+func (r *rig) revoke() {
+	r.revoked.Store(true)
+	r.bridge.Recheck()
 }
 
 // settled waits, within a bubble, until the last session has ended and its log line is written.

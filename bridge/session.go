@@ -39,7 +39,14 @@ type session struct {
 	// cancelDial ends the dial under way; nil while there is none.
 	cancelDial context.CancelFunc
 	place      Place // where the session may park; nil if it cannot
-	parked     bool  // no goroutine: see idle.go
+	parked     bool  // no goroutine: see park.go
+	killed     bool  // both connections are to be closed at once
+	// The pumps that have goroutines.
+	upRuns, downRuns bool
+	// served is what a parked session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and
+	// only where no pump runs, so that the pumps may read it without.
+	served part
+	oneWay oneWay // of what is served
 
 	leaving atomic.Bool // the device said DISCONNECT
 	pausing atomic.Bool // the pumps are asked to end because the session is quiet
@@ -130,10 +137,13 @@ func (s *session) end(r *Reason, err error) {
 	if s.cancelDial != nil {
 		s.cancelDial()
 	}
-	if !s.farewell {
+	switch {
+	case s.parked && s.served != nobody: // whoever serves it will see
+	case s.parked:
+		s.unpark()
+	case !s.farewell:
 		s.interrupt(r)
 	}
-	s.unpark()
 }
 
 // ending reports whether the session has a cause to end.
@@ -174,24 +184,41 @@ func (s *session) run() {
 	s.pump()
 }
 
-// pump moves packets both ways until the session is over, and finishes it, or until it is parked.
+// pump moves packets both ways until the session is over or parks. It is the goroutine of the pump up, and starts the other.
 func (s *session) pump() {
-	for {
-		var down sync.WaitGroup
-		down.Go(s.runDown)
-		s.guard(s.pumpUp)
-		if s.ending() {
-			s.closeBrokerWrite()
-			s.sayGoodbye()
-		}
-		down.Wait()
-		if s.goodbyeSaid() {
-			s.finish()
-			return
-		}
-		if !s.ending() && s.park() {
-			return
-		}
+	s.mu.Lock()
+	s.upRuns, s.downRuns = true, true
+	s.mu.Unlock()
+	go s.runDown()
+	s.runUp()
+}
+
+func (s *session) runUp() {
+	s.guard(s.pumpUp)
+	if s.ending() {
+		s.closeBrokerWrite()
+		s.sayGoodbye()
+	}
+	s.ended(&s.upRuns)
+}
+
+func (s *session) runDown() {
+	s.guard(s.pumpDown)
+	s.ended(&s.downRuns)
+}
+
+// ended is the last thing that a pump's goroutine does. The second one finishes the session, or parks it.
+func (s *session) ended(runs *bool) {
+	s.mu.Lock()
+	*runs = false
+	last := !s.upRuns && !s.downRuns
+	s.mu.Unlock()
+	switch {
+	case !last:
+	case s.goodbyeSaid():
+		s.finish()
+	case s.ending() || !s.park():
+		go s.pump()
 	}
 }
 
@@ -209,8 +236,6 @@ func (s *session) finish() {
 	}
 	s.report()
 }
-
-func (s *session) runDown() { s.guard(s.pumpDown) }
 
 // guard turns a panic into the end of this session: one device must not take the others with it.
 func (s *session) guard(f func()) {

@@ -129,7 +129,10 @@ func (s *session) check(now time.Duration) {
 	}
 	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
 	held |= s.down.usage.held.Load()
-	if quiet > idleAfter && (toDevice|toBroker|held)&1 == 0 { // who waits for a write or a quota is not quiet
+	switch {
+	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
+		s.carryOn()
+	case s.mayPause(quiet):
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
@@ -168,7 +171,12 @@ func (s *session) ping() {
 		return
 	}
 	defer s.devMu.Unlock()
-	if !s.devPart && !s.ending() {
-		_ = s.dev.Ping() // a broken connection shows in the pumps
+	if s.devPart || s.ending() {
+		return
+	}
+	serving := s.serve(servedPing)
+	_ = s.dev.Ping() // a broken connection shows in the pumps
+	if serving {
+		s.servedWell()
 	}
 }

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Access is who may connect and what devices may do.
 type Access struct {
@@ -10,7 +13,7 @@ type Access struct {
 	Rules         []AccessRule   `koanf:"rules" doc:"Topics that devices may publish and subscribe to; the first rule that matches decides, and once there is one, what none matches is denied."`
 	Retain        bool           `koanf:"retain" doc:"Let devices publish retained messages and wills."`
 	DeniedPublish string         `koanf:"denied-publish" oneof:"answer close" doc:"A forbidden message is answered as the version of MQTT allows and dropped, or the session is closed."`
-	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired."`
+	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired or its certificate was revoked."`
 }
 
 // AccessSource is one kind of proof. Which of the keys it has depends on its type.
@@ -62,4 +65,30 @@ type AccessRule struct {
 	Allow  string   `koanf:"allow" doc:"publish, subscribe or all."`
 	Deny   string   `koanf:"deny" doc:"publish, subscribe or all."`
 	Topics []string `koanf:"topics" doc:"Topic filters, in which a level may hold {{client_id}}, {{username}}, {{subject}} or {{.Claims.name}}."`
+}
+
+// KeySetIsURL tells a key set that is fetched from one in a file.
+func (s *AccessSource) KeySetIsURL() bool {
+	return strings.HasPrefix(s.KeySet, "http://") || strings.HasPrefix(s.KeySet, "https://")
+}
+
+// Files are those that the sources name.
+func (a *Access) Files() []string {
+	var files []string
+	for i := range a.Sources {
+		s := &a.Sources[i]
+		if s.Type == "basic" {
+			files = append(files, s.File)
+		}
+		if s.Type != "token" {
+			continue
+		}
+		if s.KeySet != "" && !s.KeySetIsURL() {
+			files = append(files, s.KeySet)
+		}
+		for _, k := range s.Keys {
+			files = append(files, k.File)
+		}
+	}
+	return files
 }

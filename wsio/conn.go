@@ -49,8 +49,11 @@ func newConn(nc net.Conn, early []byte, subprotocol string, maxFrame int) *Conn 
 // Subprotocol returns the agreed subprotocol as the device spelled it, or "" if it offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// NetConn returns the connection below: a *net.TCPConn, *net.UnixConn or *tls.Conn.
+// NetConn returns the connection below: a *net.TCPConn, *net.UnixConn or *tls.Conn, or what SetNetConn put there.
 func (c *Conn) NetConn() net.Conn { return c.nc }
+
+// SetNetConn puts nc, which is to speak for the connection below, in its place. Nothing else may use c meanwhile.
+func (c *Conn) SetNetConn(nc net.Conn) { c.nc = nc }
 
 // LocalAddr returns the bridge's address.
 func (c *Conn) LocalAddr() net.Addr { return c.nc.LocalAddr() }

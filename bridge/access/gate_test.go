@@ -191,10 +191,10 @@ func (s service) RoundTrip(r *http.Request) (*http.Response, error) { return s(r
 
 func TestCallback(t *testing.T) {
 	status, body := 200, `{"subject":"dev-1","claims":{"tenant":"acme"}}`
-	s, err := callback.New(callback.Options{URL: "http://auth.test", Method: "GET", Timeout: time.Second, Client: &http.Client{
+	s, err := callback.New(callback.Options{URL: "http://auth.test", Method: "GET", Timeout: time.Second,
 		Transport: service(func(*http.Request) (*http.Response, error) {
 			return &http.Response{StatusCode: status, Body: io.NopCloser(strings.NewReader(body))}, nil
-		})}})
+		})})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,10 +202,44 @@ func TestCallback(t *testing.T) {
 	if id, verdict, err := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Admitted || id.Subject != "dev-1" || id.Claims["tenant"] != "acme" {
 		t.Errorf("%v, %d, %v", id, verdict, err)
 	}
-	for code, want := range map[int]access.Verdict{401: access.Unauthorized, 403: access.Unauthorized, 500: access.Unavailable, 302: access.Unavailable} {
+	for code, want := range map[int]access.Verdict{401: access.Unauthorized, 403: access.Forbidden, 500: access.Unavailable, 302: access.Unavailable} {
 		status = code
 		if id, verdict, err := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != want || id != nil {
 			t.Errorf("%d: %v, verdict %d, %v", code, id, verdict, err)
+		}
+	}
+}
+
+// TestAttack34_callback: the service hears nothing of the cookies that a browser sends for somebody else's page.
+func TestAttack34_callback(t *testing.T) {
+	var heard http.Header
+	s, err := callback.New(callback.Options{URL: "http://auth.test", Method: "GET", Timeout: time.Second,
+		Transport: service(func(r *http.Request) (*http.Response, error) {
+			heard = r.Header
+			return &http.Response{StatusCode: 204, Body: http.NoBody}, nil
+		})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		origins []string // that the operator named
+		sent    []string
+		want    string
+	}{
+		{nil, nil, "a=1; b=2"},
+		{nil, []string{"https://evil.example"}, ""},
+		{[]string{"https://good.example", "null"}, []string{"https://GOOD.example"}, "a=1; b=2"},
+		{[]string{"https://good.example", "null"}, []string{"null"}, ""},
+		{[]string{"https://good.example", "null"}, []string{"file://"}, ""},
+		{[]string{"https://good.example", "null"}, []string{"https://good.example", "https://evil.example"}, ""},
+	} {
+		r := handshake("/mqtt", "Cookie: a=1", "Cookie: b=2")
+		r.Header["Origin"] = tt.sent
+		if _, verdict, err := gate(t, access.Callback{Service: s, Origins: tt.origins}).Admit(r, "192.0.2.1"); verdict != access.Admitted {
+			t.Fatal(err)
+		}
+		if got := heard.Get("Cookie"); got != tt.want || heard.Get("Origin") != strings.Join(tt.sent, ", ") {
+			t.Errorf("%q from %q: cookie %q, want %q; %v", tt.origins, tt.sent, got, tt.want, heard)
 		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"mqtt-ws-bridge/bridge/access/callback"
@@ -147,14 +148,19 @@ func InCookie(name string, origins []string) (Finder, error) {
 		case len(cookies) > 1:
 			return "", errTwice
 		}
-		sent := r.Header.Values("Origin")
-		for _, origin := range origins {
-			if len(sent) == 1 && origin != "null" && strings.EqualFold(sent[0], origin) {
-				return cookies[0].Value, nil
-			}
+		if !fromPage(r, origins) {
+			return "", errOrigin
 		}
-		return "", errOrigin
+		return cookies[0].Value, nil
 	}, nil
+}
+
+// fromPage reports whether a browser sent the request for a page of one of these origins. "null" is no origin: any page can have it.
+func fromPage(r *http.Request, origins []string) bool {
+	sent := r.Header.Values("Origin")
+	return len(sent) == 1 && slices.ContainsFunc(origins, func(origin string) bool {
+		return origin != "null" && strings.EqualFold(sent[0], origin)
+	})
 }
 
 // Certificate is the client certificate of TLS, which the listener has verified.
@@ -196,7 +202,11 @@ func (s Certificate) subject(cert *x509.Certificate) string {
 }
 
 // Callback is the operator's own service. It is asked for every handshake that no source before it decided.
-type Callback struct{ Service *callback.Service }
+type Callback struct {
+	Service *callback.Service
+	// Origins are the pages for which the service hears of cookies. Of a device that names no origin it always does.
+	Origins []string
+}
 
 var errRefused = errors.New("the authentication service refused")
 
@@ -205,13 +215,20 @@ func (s Callback) Identify(ctx context.Context, r *http.Request, address string)
 	if len(r.Header.Values("Authorization")) > 1 {
 		return nil, errTwice
 	}
-	a, err := s.Service.Ask(ctx, callback.Question{
-		Authorization: r.Header.Get("Authorization"), Cookie: strings.Join(r.Header.Values("Cookie"), "; "),
-		URI: r.URL.RequestURI(), UserAgent: r.UserAgent(), Address: address,
-	})
+	q := callback.Question{
+		Authorization: r.Header.Get("Authorization"), Origin: strings.Join(r.Header.Values("Origin"), ", "),
+		Subprotocols: strings.Join(r.Header.Values("Sec-WebSocket-Protocol"), ", "),
+		URI:          r.URL.RequestURI(), UserAgent: r.UserAgent(), Address: address,
+	}
+	if q.Origin == "" || fromPage(r, s.Origins) { // a browser sends its cookies for any page (attack 34)
+		q.Cookie = strings.Join(r.Header.Values("Cookie"), "; ")
+	}
+	a, err := s.Service.Ask(ctx, q)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case a.Forbidden:
+		return nil, fmt.Errorf("%w: %w", ErrForbidden, errRefused)
 	case !a.Allowed:
 		return nil, errRefused
 	}

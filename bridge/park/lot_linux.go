@@ -124,6 +124,15 @@ func (l *Lot) control(op int, socket syscall.RawConn, event *unix.EpollEvent) (e
 	return errors.Join(err, socketErr, setErr)
 }
 
+// Serves says that sessions are woken here and not served.
+func (p *Place) Serves() bool { return false }
+
+// Block has nothing to do: nobody serves here.
+func (p *Place) Block() {}
+
+// Unpark has nothing to do: the sockets were looked at only.
+func (p *Place) Unpark() {}
+
 // Leave gives the place back. The sockets leave the set when they are closed.
 func (p *Place) Leave() {
 	p.lot.mu.Lock()

@@ -22,5 +22,14 @@ func (*Lot) Place(Waker, ...net.Conn) (*Place, error) { return nil, ErrUnsupport
 // Park returns ErrUnsupported.
 func (*Place) Park() error { return ErrUnsupported }
 
+// Serves reports false.
+func (*Place) Serves() bool { return false }
+
+// Block does nothing.
+func (*Place) Block() {}
+
+// Unpark does nothing.
+func (*Place) Unpark() {}
+
 // Leave does nothing.
 func (*Place) Leave() {}

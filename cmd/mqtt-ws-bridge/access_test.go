@@ -142,7 +142,7 @@ func TestAccessSources(t *testing.T) {
 	}
 	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Cookie") != "session=CANARY-cookie" || r.Header.Get("X-Device-Address") != "127.0.0.1" {
-			w.WriteHeader(http.StatusForbidden)
+			w.WriteHeader(http.StatusUnauthorized)
 			return
 		}
 		fmt.Fprint(w, `{"subject":"dev-1"}`)
@@ -220,8 +220,14 @@ func upgradeRequest(t *testing.T, ws string) *http.Request {
 	return q
 }
 
-// TestAccessReload: after SIGHUP a changed file of users counts, a broken one does not (attack 53), and who is connected stays.
+// TestAccessReload: a changed file of users counts after SIGHUP and without it, a broken one does not (attack 53), and who is
+// connected stays.
 func TestAccessReload(t *testing.T) {
+	t.Run("SIGHUP", func(t *testing.T) { reloadUsers(t, hangUp) })
+	t.Run("by itself", func(t *testing.T) { reloadUsers(t, func(*testing.T) {}) })
+}
+
+func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 	users := func(password string) string {
 		hash, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
 		if err != nil {
@@ -233,11 +239,14 @@ func TestAccessReload(t *testing.T) {
 	p, brokers, log := startBridge(t, func(cfg *config.Config) {
 		cfg.Access.Sources = []config.AccessSource{{Type: "basic", File: file}}
 	})
-	status := func(password string) string {
-		device := dialDevices(t, p)
+	proof := func(password string) string {
 		q := http.Request{Header: http.Header{}}
 		q.SetBasicAuth("dev-1", password)
-		send(t, device, handshake+offer+"Authorization: "+q.Header.Get("Authorization")+"\r\n\r\n")
+		return handshake + offer + "Authorization: " + q.Header.Get("Authorization") + "\r\n\r\n"
+	}
+	status := func(password string) string {
+		device := dialDevices(t, p)
+		send(t, device, proof(password))
 		answer := make([]byte, len("HTTP/1.1 101"))
 		if _, err := io.ReadFull(device, answer); err != nil {
 			t.Fatal(err)
@@ -245,9 +254,7 @@ func TestAccessReload(t *testing.T) {
 		return string(answer[9:])
 	}
 	device := dialDevices(t, p)
-	q := http.Request{Header: http.Header{}}
-	q.SetBasicAuth("dev-1", "one")
-	send(t, device, handshake+offer+"Authorization: "+q.Header.Get("Authorization")+"\r\n\r\n"+frame(connectPacket))
+	send(t, device, proof("one")+frame(connectPacket))
 	broker := <-brokers
 	defer broker.Close()
 	receive(t, broker, connectPacket)
@@ -255,19 +262,43 @@ func TestAccessReload(t *testing.T) {
 		{users("two"), "access files loaded", "401", "101"},
 		{"", "access files are not used; the ones before stay in use", "401", "101"},
 		{users("one") + "\nbroken", "access files are not used; the ones before stay in use", "401", "101"},
+		{"remove", "access files are not used; the ones before stay in use", "401", "101"},
+		{users("two"), "access files loaded", "401", "101"},
 	} {
-		if err := os.WriteFile(file, []byte(step.content), 0o600); err != nil {
+		log.reset()
+		err := os.Remove(file)
+		if step.content != "remove" {
+			err = os.WriteFile(file, []byte(step.content), 0o600)
+		}
+		if err != nil {
 			t.Fatal(err)
 		}
-		log.reset()
-		hangUp(t)
+		nudge(t)
 		log.await(t, step.line, "")
 		if one, two := status("one"), status("two"); one != step.one || two != step.two {
-			t.Errorf("after %q: %s and %s", step.line, one, two)
+			t.Errorf("after %q: %s and %s", step.content, one, two)
 		}
+	}
+	if text := metricsOf(t, p); !strings.Contains(text, `mqtt_ws_bridge_access_reloads_total{outcome="ok"}`) ||
+		strings.Contains(text, `mqtt_ws_bridge_access_reloads_total{outcome="failed"} 0`) {
+		t.Errorf("the metrics are\n%s", text)
 	}
 	send(t, device, frame("\xc0\x00"))
 	receive(t, broker, "\xc0\x00")
+}
+
+// metricsOf are the bridge's own metrics.
+func metricsOf(t *testing.T, p *process) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	var own strings.Builder
+	for line := range strings.Lines(w.Body.String()) {
+		if strings.HasPrefix(line, "mqtt_ws_bridge_") {
+			own.WriteString(line)
+		}
+	}
+	return own.String()
 }
 
 // TestAccessKeyRotation: keys change at their URL while a device is connected, which it does not notice, and a token of the new key
@@ -304,6 +335,24 @@ func TestAccessKeyRotation(t *testing.T) {
 	}
 	r.device(r.ws, bearer(jwtFor(t, jwt.SigningMethodES256, two, "2", time.Hour)), nil, true)
 	r.device(r.ws, bearer(jwtFor(t, jwt.SigningMethodES256, one, "1", time.Hour)), nil, false)
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
+}
+
+// TestHangupFetchesKeys: at SIGHUP keys at a URL are fetched at once, so that one that was withdrawn is good no more.
+func TestHangupFetchesKeys(t *testing.T) {
+	asked := make(chan struct{}, 8)
+	issuer := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked <- struct{}{} }))
+	t.Cleanup(issuer.Close)
+	startBridge(t, func(cfg *config.Config) {
+		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"}, KeySet: issuer.URL, Refresh: time.Hour}}
+	})
+	<-asked // at the start
+	hangUp(t)
+	select {
+	case <-asked:
+	case <-time.After(20 * time.Second):
+		t.Error("the keys are not fetched")
+	}
 	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }
 

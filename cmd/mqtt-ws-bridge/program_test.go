@@ -30,6 +30,8 @@ type program struct {
 	log []map[string]any
 	out bytes.Buffer
 	new chan struct{} // of one: there is a new line
+
+	reading sync.WaitGroup
 }
 
 // start runs this test binary as the program and waits until it serves, on ports that were free a moment ago.
@@ -60,11 +62,10 @@ func command(t *testing.T, args ...string) *program {
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	var reading sync.WaitGroup
-	reading.Go(func() { p.read(stderr) })
+	p.reading.Go(func() { p.read(stderr) })
 	t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
-		reading.Wait()
+		p.reading.Wait()
 		_ = p.cmd.Wait()
 	})
 	return p
@@ -132,7 +133,7 @@ func (p *program) text() string {
 	return p.out.String()
 }
 
-// status waits for the end.
+// status waits for the end, and until all that was said has been read.
 func (p *program) status() int {
 	p.t.Helper()
 	timer := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
@@ -141,6 +142,7 @@ func (p *program) status() int {
 	if err != nil {
 		p.t.Fatal(err)
 	}
+	p.reading.Wait()
 	return state.ExitCode()
 }
 

@@ -107,42 +107,11 @@ func (p *process) start() <-chan error {
 	for _, store := range p.tlsStores {
 		p.wg.Go(func() { store.Run(p.ctx) })
 	}
-	hangups := make(chan os.Signal, 1) // of one: two at once are as good as one
-	signal.Notify(hangups, syscall.SIGHUP)
-	p.wg.Go(func() { p.reloadAt(hangups) })
+	p.wg.Go(p.reloadAtHangups)
+	if p.door != nil {
+		p.wg.Go(func() { p.door.watch(p.ctx) })
+	}
 	return failed
-}
-
-// reloadAt reads files again at each signal, until the process ends.
-func (p *process) reloadAt(hangups chan os.Signal) {
-	defer signal.Stop(hangups)
-	for {
-		select {
-		case <-hangups:
-			for _, store := range p.tlsStores {
-				_ = store.Reload() // logged, and what was in use stays
-			}
-			p.reloadDoor()
-		case <-p.ctx.Done():
-			return
-		}
-	}
-}
-
-// reloadDoor reads the files of access again. If one is not good, the door stays as it is. Sessions that there are keep what they
-// were let in with.
-func (p *process) reloadDoor() {
-	before := p.door.Load()
-	if before == nil {
-		return
-	}
-	next, err := newDoor(p.cfg, p.log, before)
-	if err != nil {
-		p.log.Warn("access files are not used; the ones before stay in use", "error", err.Error())
-		return
-	}
-	p.door.Store(next)
-	p.log.Info("access files loaded")
 }
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.

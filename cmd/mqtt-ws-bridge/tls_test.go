@@ -87,6 +87,53 @@ func hangUp(t *testing.T) {
 	}
 }
 
+// TestRevokedDeviceIsEnded: a list that names the certificate of a connected device ends its session, without SIGHUP too, and no
+// other device's.
+func TestRevokedDeviceIsEnded(t *testing.T) {
+	ca := certs.New(t)
+	own, good, bad := ca.Server(t, "127.0.0.1"), ca.Client(t, "good"), ca.Client(t, "bad")
+	p, brokers, log := startBridge(t, func(cfg *config.Config) {
+		cfg.Listen = []string{"wss://127.0.0.1:0"}
+		cfg.TLS.Cert, cfg.TLS.Key, cfg.TLS.CRL = own.CertFile, own.KeyFile, ca.CRL(t, time.Now().Add(time.Hour))
+		cfg.TLS.ClientCA, cfg.TLS.ClientAuth = ca.File, "require"
+	})
+	online := func(pair certs.Pair) (device *tls.Conn, broker net.Conn) {
+		device = shake(t, p, ca, pair)
+		send(t, device, handshake+offer+"\r\n"+frame(connectPacket))
+		broker = <-brokers
+		t.Cleanup(func() { broker.Close() })
+		receive(t, broker, connectPacket)
+		send(t, broker, "\x20\x02\x00\x00")
+		awaitBytes(t, device, "\x82\x04\x20\x02\x00\x00")
+		return device, broker
+	}
+	staying, stayingBroker := online(good)
+	ended, endedBroker := online(bad)
+	ca.CRL(t, time.Now().Add(time.Hour), bad)
+	awaitBytes(t, ended, "\x03\xf0certificate-revoked: ")
+	if rest, err := io.ReadAll(endedBroker); err != nil || len(rest) > 0 {
+		t.Errorf("the broker hears % x, %v; want the end and nothing else", rest, err)
+	}
+	ended.Close()
+	log.await(t, "session ended", "certificate-revoked")
+	send(t, staying, frame("\xc0\x00"))
+	receive(t, stayingBroker, "\xc0\x00")
+}
+
+// awaitBytes reads until these bytes came.
+func awaitBytes(t *testing.T, nc net.Conn, want string) {
+	t.Helper()
+	_ = nc.SetReadDeadline(time.Now().Add(20 * time.Second))
+	var got []byte
+	for !strings.HasSuffix(string(got), want) {
+		b := make([]byte, 1)
+		if _, err := io.ReadFull(nc, b); err != nil {
+			t.Fatalf("read %q and %v, want %q", got, err, want)
+		}
+		got = append(got, b[0])
+	}
+}
+
 // TestAttack46_http_is_not_a_way_around: a device without a certificate gets nothing of the WebSocket listener.
 func TestAttack46_http_is_not_a_way_around(t *testing.T) {
 	p, _, _, ca, _ := secured(t, func(*config.Config) {})

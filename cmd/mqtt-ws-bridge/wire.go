@@ -10,15 +10,16 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"os/signal"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/bridge/upstream"
@@ -42,14 +43,17 @@ type process struct {
 
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
-	tlsStores  []*tlsfiles.Store // what SIGHUP reloads
+	tlsStores  []*tlsfiles.Store
+	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
+	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
 
 	bridge   *bridge.Bridge
-	quotas   *quota.Book          // nil if there are none
-	door     atomic.Pointer[door] // nil if access says nothing; SIGHUP replaces it
-	lot      *park.Lot            // nil where the system has none
-	pool     *upstream.Pool       // nil with the embedded broker
-	embedded *upstream.Embedded   // nil with brokers of the user's
+	quotas   *quota.Book        // nil if there are none
+	door     *keptDoor          // nil if access says nothing
+	loops    *loop.Loops        // nil where the system has none
+	lot      *park.Lot          // the same
+	pool     *upstream.Pool     // nil with the embedded broker
+	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
 	embeddedListens bool
 	brokerNames     []string
@@ -64,6 +68,8 @@ type process struct {
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
+	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
 	p.ctx, p.cancel = context.WithCancel(context.Background())
 	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
@@ -76,12 +82,12 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 }
 
 func (p *process) wireAccess() error {
-	d, err := newDoor(p.cfg, p.log, nil)
-	if err != nil || d == nil {
+	var err error
+	p.door, err = keepDoor(p.cfg, p.log, p.registry)
+	if err != nil || p.door == nil {
 		return err
 	}
-	p.door.Store(d)
-	for _, remote := range d.remotes {
+	for _, remote := range p.door.current().remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -150,7 +156,8 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.openLot(),
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(),
+		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
@@ -178,7 +185,7 @@ func (p *process) wireBridge() error {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door.Load() != nil {
+	if p.door != nil {
 		handler = withVisit(handler)
 	}
 	p.devices = wsio.NewServer(handler, wsio.Limits{
@@ -187,16 +194,8 @@ func (p *process) wireBridge() error {
 	return nil
 }
 
-// openLot lets quiet sessions wait without goroutines where the system can.
-func (p *process) openLot() func(bridge.Waker, ...net.Conn) (bridge.Place, error) {
-	lot, err := park.New()
-	if err != nil {
-		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
-		return nil
-	}
-	p.lot = lot
-	return func(w bridge.Waker, conns ...net.Conn) (bridge.Place, error) { return lot.Place(w, conns...) }
-}
+// revoked is asked of devices with TLS, so there is a store then.
+func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Revoked(state) }
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
 func packetSize(size config.Size) int {
@@ -215,8 +214,8 @@ func (p *process) admit(r *http.Request) string {
 			return why.Label
 		}
 	}
-	if d := p.door.Load(); d != nil {
-		if label := d.admit(r); label != "" {
+	if p.door != nil {
+		if label := p.door.current().admit(r); label != "" {
 			return label
 		}
 	}
@@ -238,8 +237,8 @@ func (p *process) refused(r *http.Request, cause string) {
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 	var pass bridge.Pass
-	if d := p.door.Load(); d != nil {
-		pass = d.pass(r)
+	if p.door != nil {
+		pass = p.door.current().pass(r)
 	}
 	if p.quotas != nil {
 		pass.Quota, pass.Refuse = p.quotas.Enter(host(r.RemoteAddr), identity(r))
@@ -256,8 +255,8 @@ func answer(cause string) wsio.Answer {
 // answer is the same, with a challenge where the device has to prove who it is.
 func (p *process) answer(cause string) wsio.Answer {
 	a := answer(cause)
-	if d := p.door.Load(); d != nil && a.Status == http.StatusUnauthorized {
-		a.Challenge = d.challenge
+	if p.door != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = p.door.current().challenge
 	}
 	return a
 }
@@ -291,11 +290,13 @@ func (p *process) openDevices() error {
 			return err
 		}
 		if a.TLS && tlsConfig == nil {
-			store, err := p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), p.tlsOptions("devices")))
+			files := p.tlsOptions("devices")
+			files.Changed = p.bridge.Recheck
+			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
 			if err != nil {
 				return fmt.Errorf("tls: %w", err)
 			}
-			tlsConfig = store.ServerConfig()
+			tlsConfig = p.deviceTLS.ServerConfig()
 		}
 		l, err := listen(a.Network, a.Address)
 		if err != nil {
@@ -344,6 +345,7 @@ func listen(network, address string) (net.Listener, error) {
 
 // close ends everything that runs, at once.
 func (p *process) close() {
+	signal.Stop(p.hangups)
 	p.cancel()
 	for _, l := range p.deviceListeners {
 		l.Close()
@@ -355,6 +357,9 @@ func (p *process) close() {
 		p.devices.Close()
 		p.admin.Close()
 		p.bridge.Close()
+	}
+	if p.loops != nil {
+		p.loops.Close()
 	}
 	if p.lot != nil {
 		p.lot.Close()

@@ -24,17 +24,19 @@ type door struct {
 	gate      *access.Gate   // nil: whoever knocks may connect
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
-	challenge string                   // of a 401
-	remotes   map[string]*token.Remote // by URL
+	challenge string // of a 401
+	// What outlives a reload: keys that were fetched, by URL, and answers that were given.
+	remotes  map[string]*token.Remote
+	services map[*config.AccessSource]*callback.Service
 }
 
 // newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the door before,
-// nil if there was none, it takes the keys that were fetched and the memory of who failed.
+// nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
 func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) {
 	a := &cfg.Access
-	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote)}
+	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote), services: make(map[*config.AccessSource]*callback.Service)}
 	if before != nil {
-		d.remotes = before.remotes
+		d.remotes, d.services = before.remotes, before.services
 	}
 	var sources []access.Source
 	for i := range a.Sources {
@@ -84,19 +86,28 @@ func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger
 	case "certificate":
 		return access.Certificate{Name: s.Name}, nil
 	case "callback":
-		method, timeout := s.Method, s.Timeout
-		if method == "" {
-			method = http.MethodGet
-		}
-		if timeout == 0 {
-			timeout = defaultCallbackTimeout
-		}
-		service, err := callback.New(callback.Options{
-			URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
-		})
-		return access.Callback{Service: service}, err
+		service, err := d.service(s)
+		return access.Callback{Service: service, Origins: origins}, err
 	}
 	return nil, fmt.Errorf("unknown type %q", s.Type)
+}
+
+func (d *door) service(s *config.AccessSource) (*callback.Service, error) {
+	if service := d.services[s]; service != nil {
+		return service, nil
+	}
+	method, timeout := s.Method, s.Timeout
+	if method == "" {
+		method = http.MethodGet
+	}
+	if timeout == 0 {
+		timeout = defaultCallbackTimeout
+	}
+	service, err := callback.New(callback.Options{
+		URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
+	})
+	d.services[s] = service
+	return service, err
 }
 
 func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
@@ -125,7 +136,7 @@ func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.L
 }
 
 func (d *door) keys(s *config.AccessSource, log *slog.Logger) (token.Source, error) {
-	if strings.HasPrefix(s.KeySet, "http://") || strings.HasPrefix(s.KeySet, "https://") {
+	if s.KeySetIsURL() {
 		refresh := s.Refresh
 		if refresh == 0 {
 			refresh = defaultRefresh

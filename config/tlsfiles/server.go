@@ -33,7 +33,9 @@ type loaded struct {
 	expiry map[string]time.Time // by file
 	notes  []string             // what an operator should know though it stops nothing
 	trust  [sha256.Size]byte    // of the authorities of devices
-	until  time.Time            // when to load again though nothing changed; zero: never
+	// revoked are the certificates that authorities took back; nil without lists.
+	revoked revocations
+	until   time.Time // when to load again though nothing changed; zero: never
 }
 
 // contents are the files as they were read, all at one time. A file that may be missing and is has no entry.
@@ -90,6 +92,7 @@ func (s Server) load(files contents) (*loaded, error) {
 		return nil, err
 	}
 	// Not VerifyPeerCertificate: that is left out when a session is resumed.
+	l.revoked = revoked
 	l.config.VerifyConnection = func(state tls.ConnectionState) error { return revoked.check(state.VerifiedChains) }
 	return l, nil
 }

@@ -2,6 +2,8 @@ package tlsfiles_test
 
 import (
 	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -131,6 +133,55 @@ func TestAttack46_revoked(t *testing.T) {
 	f.ClientCA, f.CRL = ca.File, other.CRL(t, time.Now().Add(time.Hour))
 	if _, err := tlsfiles.NewServer(f, tlsfiles.Options{}); err == nil || !strings.Contains(err.Error(), "not signed") {
 		t.Errorf("a stranger's list: %v", err)
+	}
+}
+
+// TestRevoked: what a device once showed is held against the lists of now, and a list that is not there accuses nobody.
+func TestRevoked(t *testing.T) {
+	ca, other := certs.New(t), certs.New(t)
+	bridge, good, bad, theirs := ca.Server(t, "bridge.test"), ca.Client(t, "good"), ca.Client(t, "bad"), other.Client(t, "theirs")
+	f := mutual(bridge, ca)
+	f.CRL = ca.CRL(t, time.Now().Add(time.Hour))
+	changes := 0
+	store, err := tlsfiles.NewServer(f, tlsfiles.Options{Log: slog.New(slog.DiscardHandler), Changed: func() { changes++ }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chain := func(of *certs.Authority, pair certs.Pair) []*x509.Certificate {
+		chains, err := pair.Leaf.Verify(x509.VerifyOptions{Roots: of.Pool(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return chains[0]
+	}
+	cases := map[string]struct {
+		chains [][]*x509.Certificate
+		want   bool
+	}{
+		"no certificate": {nil, false}, "good": {[][]*x509.Certificate{chain(ca, good)}, false}, "bad": {[][]*x509.Certificate{chain(ca, bad)}, true},
+		"no list":           {[][]*x509.Certificate{chain(other, theirs)}, false},
+		"another way":       {[][]*x509.Certificate{chain(ca, bad), chain(other, theirs)}, false},
+		"another way first": {[][]*x509.Certificate{chain(other, theirs), chain(ca, bad)}, false},
+	}
+	for _, revoked := range []bool{false, true} {
+		for name, c := range cases {
+			if err := store.Revoked(&tls.ConnectionState{VerifiedChains: c.chains}); (err != nil) != (c.want && revoked) {
+				t.Errorf("%s, with lists that name the bad one: %t: %v", name, revoked, err)
+			}
+		}
+		ca.CRL(t, time.Now().Add(time.Hour), bad)
+		for range 2 {
+			if err := store.Reload(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if changes != 2 {
+		t.Errorf("%d changes, want 2", changes)
+	}
+	replace(t, f.CRL, nil)
+	if store.Reload() == nil || changes != 2 || store.Revoked(&tls.ConnectionState{VerifiedChains: cases["bad"].chains}) == nil {
+		t.Error("a broken list counts")
 	}
 }
 

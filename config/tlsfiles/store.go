@@ -21,6 +21,7 @@ type Options struct {
 	Use     string // in logs and metrics: "devices" or "upstream"
 	Log     *slog.Logger
 	Metrics *Metrics // nil: none
+	Changed func()   // is called whenever another configuration has come into use; may be nil
 }
 
 // source is what files are turned into configurations by: a [Server] or a [Client].
@@ -79,15 +80,38 @@ func (s *Store) ServerConfig() *tls.Config {
 	}
 }
 
-// Reload reads the files and uses them if they changed and are good. If not, what was in use stays, and the error, which is logged
-// and counted too, says why.
-func (s *Store) Reload() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.reload(true)
+// Revoked says whether the certificate that a device once showed is revoked now, and nil if not. Only a list that names it speaks
+// against it: one that is missing keeps new devices out, and is no reason to end a whole fleet's sessions.
+func (s *Store) Revoked(state *tls.ConnectionState) error {
+	revoked := s.current.Load().revoked
+	for _, chain := range state.VerifiedChains {
+		if !errors.Is(revoked.checkChain(chain), errRevoked) {
+			return nil
+		}
+	}
+	if len(state.VerifiedChains) == 0 {
+		return nil
+	}
+	return errRevoked
 }
 
-// reload is Reload, but says nothing about the same fault again unless told. The caller holds mu.
+// Reload reads the files and uses them if they changed and are good. If not, what was in use stays, and the error, which is logged
+// and counted too, says why.
+func (s *Store) Reload() error { return s.look(true) }
+
+// look is Reload, but says nothing about the same fault again unless told.
+func (s *Store) look(say bool) error {
+	before := s.current.Load()
+	s.mu.Lock()
+	err := s.reload(say)
+	s.mu.Unlock()
+	if s.opts.Changed != nil && s.current.Load() != before {
+		s.opts.Changed()
+	}
+	return err
+}
+
+// reload is look without telling others. The caller holds mu.
 func (s *Store) reload(say bool) error {
 	files, sum, err := read(s.source)
 	var l *loaded

@@ -97,7 +97,7 @@ type idle struct {
 }
 
 func idles(quick, growth bool) []idle {
-	// The bridge parks sessions after 5 quiet seconds and gives their memory back some seconds later.
+	// The bridge parks sessions with TLS after 5 quiet seconds, others after one, and gives their memory back some seconds later.
 	const settle = 13 * time.Second
 	switch {
 	case quick:

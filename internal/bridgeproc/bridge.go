@@ -29,6 +29,7 @@ type Options struct {
 	Upstream string   // the broker's URL
 	TLS      bool     // a wss:// listener too, with a certificate of its own
 	Args     []string // further arguments
+	Unready  bool     // do not wait until devices would be taken, only until the operator is answered
 }
 
 // Bridge is a running bridge. It ends with the test.
@@ -93,15 +94,33 @@ func Start(t testing.TB, o Options) *Bridge {
 			t.Logf("what the bridge said:\n%s", b.said)
 		}
 	})
-	b.awaitReady()
+	ask := "/readyz"
+	if o.Unready {
+		ask = "/healthz"
+	}
+	b.await(ask)
 	return b
+}
+
+// PID is the process's number.
+func (b *Bridge) PID() int { return b.cmd.Process.Pid }
+
+// Said is everything that the bridge has said so far.
+func (b *Bridge) Said() string { return b.said.String() }
+
+// Signal sends the process a signal.
+func (b *Bridge) Signal(s os.Signal) {
+	b.t.Helper()
+	if err := b.cmd.Process.Signal(s); err != nil {
+		b.t.Fatalf("send the bridge %v: %v", s, err)
+	}
 }
 
 // wait reaps the process; it ends with it.
 func wait(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }
 
-// awaitReady asks the admin listener until it says that devices are served.
-func (b *Bridge) awaitReady() {
+// await asks the admin listener until its answer is good.
+func (b *Bridge) await(path string) {
 	b.t.Helper()
 	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: readyTimeout}
 	again := time.NewTicker(20 * time.Millisecond)
@@ -117,7 +136,7 @@ func (b *Bridge) awaitReady() {
 			b.t.Fatalf("the bridge is not ready after %v: %v", readyTimeout, last)
 		case <-again.C:
 		}
-		answer, err := client.Get("http://" + b.Admin + "/readyz")
+		answer, err := client.Get("http://" + b.Admin + path)
 		if err != nil {
 			last = err
 			continue
@@ -126,7 +145,7 @@ func (b *Bridge) awaitReady() {
 		if answer.StatusCode == http.StatusOK {
 			return
 		}
-		last = fmt.Errorf("/readyz: %s", answer.Status)
+		last = fmt.Errorf("%s: %s", path, answer.Status)
 	}
 }
 

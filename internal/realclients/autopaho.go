@@ -2,7 +2,9 @@ package realclients
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/hex"
+	"net/http"
 	"net/url"
 
 	autopaholib "github.com/eclipse/paho.golang/autopaho"
@@ -22,7 +24,11 @@ func (a *autopaho) connect(c Command) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	secure, err := trust(c.CA)
+	secure, err := secure(c)
+	if err != nil {
+		return false, err
+	}
+	header, err := header(c)
 	if err != nil {
 		return false, err
 	}
@@ -30,6 +36,7 @@ func (a *autopaho) connect(c Command) (bool, error) {
 	failed := make(chan error, 1)
 	config := autopaholib.ClientConfig{
 		ServerUrls: []*url.URL{address}, TlsCfg: secure, KeepAlive: uint16(c.Keepalive),
+		WebSocketCfg:                  &autopaholib.WebSocketConfig{Header: func(*url.URL, *tls.Config) http.Header { return header }},
 		CleanStartOnInitialConnection: c.Clean, SessionExpiryInterval: uint32(c.Expiry), ConnectTimeout: driverTimeout,
 		OnConnectionUp: func(_ *autopaholib.ConnectionManager, ack *paho.Connack) { up <- ack },
 		// One try: what went wrong is the answer.

@@ -5,6 +5,9 @@
 // die as devices do: killed in the middle, saying nothing. The other side of every scenario is watched by an observer that
 // knows no WebSocket, connected to the broker over plain TCP, and by the broker's own log.
 //
+// The tests of identities (identity_test.go, rotation_test.go) have the same libraries prove who they are, to a bridge in front of
+// a broker that knows no device.
+//
 //	go test ./internal/realclients            every row
 //	go test ./internal/realclients -update    ... and the table in docs/devices.md from what ran
 //	go test ./internal/realclients -direct    the same against Mosquitto's own WebSocket listener: is it the bridge or the client?

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -102,20 +103,40 @@ func (w *eventWriter) write(e Event) {
 	_, _ = w.w.Write(append(line, '\n')) // nobody listens any more: the driver is about to end
 }
 
-// trust is the TLS configuration that trusts the authority in the file alone; nil without a file.
-func trust(file string) (*tls.Config, error) {
-	if file == "" {
+// secure is the TLS configuration that trusts the command's authority alone and shows its certificate; nil without an authority.
+func secure(c Command) (*tls.Config, error) {
+	if c.CA == "" {
 		return nil, nil
 	}
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(c.CA)
 	if err != nil {
 		return nil, err
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(content) {
-		return nil, fmt.Errorf("no certificate in %s", file)
+		return nil, fmt.Errorf("no certificate in %s", c.CA)
 	}
-	return &tls.Config{RootCAs: pool}, nil
+	config := &tls.Config{RootCAs: pool}
+	if c.Cert != "" {
+		own, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, err
+		}
+		config.Certificates = []tls.Certificate{own}
+	}
+	return config, nil
+}
+
+// header is what the command adds to the handshake. Go's libraries offer the subprotocol of MQTT and no other.
+func header(c Command) (http.Header, error) {
+	if len(c.Subprotocols) > 0 {
+		return nil, errors.New("this library cannot offer other subprotocols")
+	}
+	h := make(http.Header)
+	for name, value := range c.Headers {
+		h.Set(name, value)
+	}
+	return h, nil
 }
 
 // driverTimeout ends a library's call before the test loses patience, so that its own error is heard.

@@ -16,13 +16,17 @@ type paho311 struct {
 func newPaho311(received func(Message)) goClient { return &paho311{received: received} }
 
 func (p *paho311) connect(c Command) (bool, error) {
-	secure, err := trust(c.CA)
+	secure, err := secure(c)
+	if err != nil {
+		return false, err
+	}
+	header, err := header(c)
 	if err != nil {
 		return false, err
 	}
 	o := mqtt.NewClientOptions().AddBroker(c.URL).SetClientID(c.Client).SetCleanSession(c.Clean).
 		SetProtocolVersion(uint(c.Version)).SetKeepAlive(time.Duration(c.Keepalive) * time.Second).
-		SetAutoReconnect(false).SetConnectTimeout(driverTimeout).SetTLSConfig(secure)
+		SetAutoReconnect(false).SetConnectTimeout(driverTimeout).SetTLSConfig(secure).SetHTTPHeaders(header)
 	if c.Will != nil {
 		payload, err := hex.DecodeString(c.Will.Payload)
 		if err != nil {

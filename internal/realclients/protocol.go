@@ -18,6 +18,12 @@ type Command struct {
 	Expiry    int    `json:"expiry,omitempty"`    // seconds, MQTT 5 only
 	CA        string `json:"ca,omitempty"`        // file with the authority to trust
 	Will      *Will  `json:"will,omitempty"`
+	// What proves who the device is, where the library can show it: headers of the handshake, subprotocols offered beside MQTT's
+	// own, and the files of a certificate and its key.
+	Headers      map[string]string `json:"headers,omitempty"`
+	Subprotocols []string          `json:"subprotocols,omitempty"`
+	Cert         string            `json:"cert,omitempty"`
+	Key          string            `json:"key,omitempty"`
 
 	// subscribe, unsubscribe, publish
 	Topic   string `json:"topic,omitempty"`

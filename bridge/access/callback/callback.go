@@ -1,10 +1,10 @@
 // Package callback asks the operator's own service whether a device may connect, as auth_request of nginx does: a request with
 // what the device showed at its handshake, and a status for an answer. 2xx lets it in, 401 and 403 do not, and everything else,
-// silence included, means that it could not be found out, which is a refusal too.
+// redirects and silence included, means that it could not be found out, which is a refusal too.
 //
-// The service gets Authorization and Cookie as the device sent them, X-Original-URI with path and query, X-Device-Address
-// and User-Agent; nothing else passes, and nothing of the device's can take the place of these. It may answer with a small JSON
-// object: {"subject": "...", "claims": {"name": "text"}, "expires_in": 3600}.
+// The service gets Authorization, Cookie, Origin, Sec-WebSocket-Protocol and User-Agent as the device sent them, X-Original-URI
+// with path and query, and X-Device-Address; nothing else passes, and nothing of the device's can take the place of these. It may
+// answer with a small JSON object: {"subject": "...", "claims": {"name": "text"}, "expires_in": 3600}.
 //
 // Answers are remembered for a short while, keyed with a hash that only this process can make.
 package callback
@@ -30,7 +30,9 @@ const (
 	maxClaims  = 64
 	maxText    = 1024    // bytes of the subject and of each claim
 	remembered = 8 << 10 // answers
-	asking     = 256     // requests under way
+	asking     = 256     // requests under way, and connections that are kept for more
+	maxHeader  = 64 << 10
+	maxDrain   = 4 << 10 // bytes of a body that nobody needs, read so that the connection can be used again
 )
 
 // ErrUnavailable says that the service gave no answer, or none that means anything.
@@ -43,27 +45,37 @@ type Options struct {
 	Timeout time.Duration // for one answer
 	// For how long an answer is remembered; 0: not at all. A device that was let in does not get beyond expires_in by it.
 	RememberAllowed, RememberDenied time.Duration
-	Client                          *http.Client // nil: one of its own; redirects are not followed in any case
+	Transport                       http.RoundTripper // nil: one of its own. Redirects are not followed in any case
 }
 
 // Question is what is known of a handshake.
 type Question struct {
-	Authorization, Cookie, URI, UserAgent string // as the device sent them
-	Address                               string
+	Authorization, Cookie, Origin, Subprotocols, URI, UserAgent string // as the device sent them
+	Address                                                     string
+}
+
+// headers are what the service is told, all of it.
+func (q *Question) headers() [][2]string {
+	return [][2]string{
+		{"Authorization", q.Authorization}, {"Cookie", q.Cookie}, {"Origin", q.Origin}, {"Sec-Websocket-Protocol", q.Subprotocols},
+		{"User-Agent", q.UserAgent}, {"X-Original-Uri", q.URI}, {"X-Device-Address", q.Address},
+	}
 }
 
 // Answer is what the service said.
 type Answer struct {
-	Allowed bool
-	Subject string
-	Claims  map[string]string
-	Expires time.Time // zero: never
+	Allowed   bool
+	Forbidden bool // it knows the device, which may not connect: 403. Without this and Allowed: 401
+	Subject   string
+	Claims    map[string]string
+	Expires   time.Time // zero: never
 }
 
 // Service is the operator's. Safe for concurrent use.
 type Service struct {
 	// Set once.
 	opts   Options
+	client *http.Client
 	key    [32]byte
 	places chan struct{} // of requests under way; the buffer is the limit itself
 
@@ -82,16 +94,23 @@ func New(opts Options) (*Service, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the URL of the authentication service is not http:// or https://")
 	}
+	if u.User != nil {
+		return nil, errors.New("the URL of the authentication service must hold no user name: Authorization is what the device sent")
+	}
 	if opts.Method != http.MethodGet && opts.Method != http.MethodPost {
 		return nil, errors.New("the authentication service is asked with GET or POST")
 	}
-	own := http.Client{}
-	if opts.Client != nil {
-		own = *opts.Client
+	client := &http.Client{
+		Transport:     opts.Transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	opts.Client = &own
-	s := &Service{opts: opts, places: make(chan struct{}, asking), known: make(map[[sha256.Size]byte]answered)}
+	if opts.Transport == nil {
+		own := http.DefaultTransport.(*http.Transport).Clone()
+		own.MaxIdleConns, own.MaxIdleConnsPerHost = asking, asking // a fleet that comes back would use up the ports of this machine
+		own.MaxResponseHeaderBytes = maxHeader
+		client.Transport = own
+	}
+	s := &Service{opts: opts, client: client, places: make(chan struct{}, asking), known: make(map[[sha256.Size]byte]answered)}
 	_, err = rand.Read(s.key[:])
 	return s, err
 }
@@ -123,15 +142,15 @@ func (s *Service) ask(ctx context.Context, q *Question) (Answer, error) {
 	if err != nil {
 		return Answer{}, ErrUnavailable
 	}
-	for name, value := range map[string]string{
-		"Authorization": q.Authorization, "Cookie": q.Cookie, "User-Agent": q.UserAgent,
-		"X-Original-Uri": q.URI, "X-Device-Address": q.Address,
-	} {
-		if value != "" {
-			req.Header.Set(name, value)
+	for _, h := range q.headers() {
+		if h[1] != "" {
+			req.Header.Set(h[0], h[1])
 		}
 	}
-	resp, err := s.opts.Client.Do(req)
+	if q.UserAgent == "" {
+		req.Header["User-Agent"] = nil // not Go's own
+	}
+	resp, err := s.client.Do(req)
 	if err != nil {
 		var outer *url.Error
 		if errors.As(err, &outer) {
@@ -139,10 +158,13 @@ func (s *Service) ask(ctx context.Context, q *Question) (Answer, error) {
 		}
 		return Answer{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	defer resp.Body.Close()
+	defer func() {
+		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
+		resp.Body.Close()
+	}()
 	switch {
 	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return Answer{}, nil
+		return Answer{Forbidden: resp.StatusCode == http.StatusForbidden}, nil
 	case resp.StatusCode < 200 || resp.StatusCode > 299:
 		return Answer{}, fmt.Errorf("%w: status %d", ErrUnavailable, resp.StatusCode)
 	}
@@ -186,8 +208,8 @@ func readAnswer(body io.Reader) (Answer, error) {
 // sum is the key under which the answer is remembered: everything that the service was told.
 func (s *Service) sum(q *Question) (sum [sha256.Size]byte) {
 	mac := hmac.New(sha256.New, s.key[:])
-	for _, text := range []string{q.Authorization, q.Cookie, q.URI, q.UserAgent, q.Address} {
-		fmt.Fprintf(mac, "%d:%s", len(text), text)
+	for _, h := range q.headers() {
+		fmt.Fprintf(mac, "%d:%s", len(h[1]), h[1])
 	}
 	mac.Sum(sum[:0])
 	return sum

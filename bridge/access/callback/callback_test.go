@@ -3,8 +3,12 @@ package callback_test
 import (
 	"errors"
 	"io"
+	"net"
 	"net/http"
+	"net/http/httptest"
+	"reflect"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -36,8 +40,8 @@ func ask(t testing.TB, s service) (callback.Answer, error) {
 func start(t testing.TB, s service, allowed, denied time.Duration) *callback.Service {
 	t.Helper()
 	c, err := callback.New(callback.Options{
-		URL: "http://user:CANARY@auth.test/check?key=CANARY", Method: http.MethodGet, Timeout: time.Second,
-		RememberAllowed: allowed, RememberDenied: denied, Client: &http.Client{Transport: s},
+		URL: "http://auth.test/check?key=CANARY", Method: http.MethodGet, Timeout: time.Second,
+		RememberAllowed: allowed, RememberDenied: denied, Transport: s,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -56,7 +60,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 	for _, status := range []int{401, 403} {
-		if a, err := ask(t, answer(status, `{"subject":"dev-1"}`)); err != nil || a.Allowed || a.Subject != "" {
+		if a, err := ask(t, answer(status, `{"subject":"dev-1"}`)); err != nil || a.Allowed || a.Subject != "" || a.Forbidden != (status == 403) {
 			t.Errorf("%d: %+v, %v", status, a, err)
 		}
 	}
@@ -103,20 +107,104 @@ func TestWhatTheServiceGets(t *testing.T) {
 		got = r
 		return answer(200, "")(r)
 	}, 0, 0)
-	_, err := s.Ask(t.Context(), callback.Question{Authorization: "Bearer x", Cookie: "a=b", URI: "/mqtt?token=y", UserAgent: "esp32", Address: "192.0.2.7"})
+	full := callback.Question{Authorization: "Bearer x", Cookie: "a=b", Origin: "https://a", Subprotocols: "mqtt, bearer.z", URI: "/mqtt?token=y", UserAgent: "esp32", Address: "192.0.2.7"}
+	if _, err := s.Ask(t.Context(), full); err != nil {
+		t.Fatal(err)
+	}
+	want := http.Header{
+		"Authorization": {"Bearer x"}, "Cookie": {"a=b"}, "Origin": {"https://a"}, "Sec-Websocket-Protocol": {"mqtt, bearer.z"},
+		"X-Original-Uri": {"/mqtt?token=y"}, "User-Agent": {"esp32"}, "X-Device-Address": {"192.0.2.7"},
+	}
+	if !reflect.DeepEqual(got.Header, want) || got.ContentLength != 0 {
+		t.Errorf("%v, want %v", got.Header, want)
+	}
+	if got.URL.String() != "http://auth.test/check?key=CANARY" || got.Method != "GET" {
+		t.Errorf("%s %s", got.Method, got.URL)
+	}
+	if _, err := s.Ask(t.Context(), callback.Question{}); err != nil || len(got.Header) != 1 || got.Header["User-Agent"] != nil {
+		t.Errorf("of nothing: %v, %v", got.Header, err)
+	}
+}
+
+// TestConnectionsAreKept, whatever the answer: those of a fleet that comes back would use up the ports of the machine.
+func TestConnectionsAreKept(t *testing.T) {
+	var opened atomic.Int32
+	statuses := []int{200, 401, 403, 500, 302, 204}
+	n := 0
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(statuses[n%len(statuses)])
+		if n++; n%len(statuses) != 0 {
+			_, _ = io.WriteString(w, strings.Repeat(" ", 3000))
+		}
+	}))
+	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			opened.Add(1)
+		}
+	}
+	server.Start()
+	defer server.Close()
+	s, err := callback.New(callback.Options{URL: server.URL, Method: http.MethodPost, Timeout: 20 * time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]string{
-		"Authorization": "Bearer x", "Cookie": "a=b", "X-Original-URI": "/mqtt?token=y", "User-Agent": "esp32", "X-Device-Address": "192.0.2.7",
-	} {
-		if values := got.Header.Values(name); len(values) != 1 || values[0] != want {
-			t.Errorf("%s: %q, want %q", name, values, want)
+	for range 3 * len(statuses) {
+		_, _ = s.Ask(t.Context(), callback.Question{})
+	}
+	if got := opened.Load(); got != 1 || n != 3*len(statuses) {
+		t.Errorf("%d connections for %d questions", got, n)
+	}
+}
+
+// TestBodyWithoutEnd: the timeout is for the whole answer, and the question has no body of its own.
+func TestBodyWithoutEnd(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodPost || r.ContentLength != 0 {
+			t.Errorf("asked with %s and %d bytes", r.Method, r.ContentLength)
 		}
+		_, _ = io.WriteString(w, `{"subject":`)
+		_ = http.NewResponseController(w).Flush()
+		<-over
+	}))
+	defer server.Close()
+	defer close(over)
+	s, err := callback.New(callback.Options{URL: server.URL, Method: http.MethodPost, Timeout: 100 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got.URL.String() != "http://user:CANARY@auth.test/check?key=CANARY" || got.Method != "GET" {
-		t.Errorf("%s %s", got.Method, got.URL)
+	if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+		t.Errorf("%+v, %v", a, err)
 	}
+}
+
+// TestQuestionsAreBounded: while the service does not answer, no more than 256 are under way, and who waits longer than the
+// timeout is refused.
+func TestQuestionsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var now, most atomic.Int32
+		s := start(t, func(r *http.Request) (*http.Response, error) {
+			if n := now.Add(1); n > most.Load() {
+				most.Store(n)
+			}
+			defer now.Add(-1)
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}, 0, 0)
+		var done sync.WaitGroup
+		began := time.Now()
+		for range 1000 {
+			done.Go(func() {
+				if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+					t.Errorf("%+v, %v", a, err)
+				}
+			})
+		}
+		done.Wait()
+		if most.Load() > 256 || time.Since(began) > 3*time.Second {
+			t.Errorf("%d at a time, all in %v", most.Load(), time.Since(began))
+		}
+	})
 }
 
 func TestRemembers(t *testing.T) {
@@ -176,7 +264,7 @@ func TestMemoryIsBounded(t *testing.T) {
 func TestNewRefuses(t *testing.T) {
 	for _, opts := range []callback.Options{
 		{URL: "", Method: "GET"}, {URL: "ftp://a", Method: "GET"}, {URL: "http://", Method: "GET"}, {URL: "http://a", Method: "PUT"}, {URL: "http://a"},
-		{URL: "http://CANARY\x7f", Method: "GET"},
+		{URL: "http://CANARY\x7f", Method: "GET"}, {URL: "http://user:CANARY@a", Method: "GET"},
 	} {
 		if _, err := callback.New(opts); err == nil || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%+v: %v", opts, err)

@@ -52,7 +52,7 @@ func NewRemote(url string, interval time.Duration, client *http.Client, log *slo
 
 // Run fetches the keys now and every interval until ctx ends.
 func (r *Remote) Run(ctx context.Context) {
-	r.refresh(ctx, ctx, 0)
+	r.Fetch(ctx)
 	ticker := time.NewTicker(r.interval)
 	defer ticker.Stop()
 	for {
@@ -60,10 +60,13 @@ func (r *Remote) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			r.refresh(ctx, ctx, 0)
+			r.Fetch(ctx)
 		}
 	}
 }
+
+// Fetch fetches the keys now. If that fails, which is logged, the old ones stay.
+func (r *Remote) Fetch(ctx context.Context) { r.refresh(ctx, ctx, 0) }
 
 // Keys returns the keys. If none has that identifier they are fetched again, at most every 15 seconds.
 func (r *Remote) Keys(ctx context.Context, id string) ([]Key, error) {

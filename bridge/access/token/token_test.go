@@ -165,6 +165,24 @@ func FuzzVerify(f *testing.F) {
 	})
 }
 
+// FuzzParseSet: what an issuer's URL answers makes public keys with their own algorithms, or none.
+func FuzzParseSet(f *testing.F) {
+	f.Add([]byte(`{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"EC","crv":"P-256","x":"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU","y":"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0"}]}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"CANARY"},{"kty":"RSA","alg":"PS256","n":"AQAB","e":"AQAB"},{"kty":"EC","use":"enc"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		keys, err := token.ParseSet(text)
+		if (err == nil) != (len(keys) > 0) || len(keys) > 64 {
+			t.Fatalf("%d keys, %v", len(keys), err)
+		}
+		for _, k := range keys {
+			if alg, _, _ := strings.Cut(k.String(), " "); alg != "EdDSA" && !strings.HasPrefix(alg, "ES") && !strings.HasPrefix(alg, "RS") && !strings.HasPrefix(alg, "PS") {
+				t.Errorf("a key for %q", alg)
+			}
+		}
+	})
+}
+
 func BenchmarkVerify(b *testing.B) {
 	v := verifier(b, token.Fixed{load(b, publicPEM(b, &keys().ec.PublicKey), "", "")})
 	raw := sign(b, jwt.SigningMethodES256, keys().ec, good(), nil)

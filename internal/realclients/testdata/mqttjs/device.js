@@ -2,7 +2,7 @@
 'use strict'
 
 // eslint-disable-next-line no-unused-vars
-function mqttjsDevice (mqtt, emit, readFile) {
+function mqttjsDevice (mqtt, emit, WebSocket, readFile) {
   let client
 
   const toHex = bytes => Array.from(bytes, byte => byte.toString(16).padStart(2, '0')).join('')
@@ -23,6 +23,14 @@ function mqttjsDevice (mqtt, emit, readFile) {
         connectTimeout: 20000
       }
       if (c.ca && readFile) options.ca = readFile(c.ca)
+      if (c.cert) {
+        options.cert = readFile(c.cert)
+        options.key = readFile(c.key)
+      }
+      if (c.headers) options.wsOptions = { headers: c.headers } // in Node: a page cannot
+      if (c.subprotocols) {
+        options.createWebsocket = (url, mqtts, opts) => new WebSocket(url, mqtts.concat(c.subprotocols), opts.wsOptions)
+      }
       if (c.expiry) options.properties = { sessionExpiryInterval: c.expiry }
       if (c.will) {
         options.will = { topic: c.will.topic, payload: fromHex(c.will.payload), qos: c.will.qos, retain: c.will.retain }

@@ -9,7 +9,8 @@ const mqtt = require(path.join(modules, 'mqtt'))
 const { version } = JSON.parse(fs.readFileSync(path.join(modules, 'mqtt', 'package.json')))
 
 const emit = event => process.stdout.write(JSON.stringify(event) + '\n')
-const run = require('./device.js')(mqtt, emit, fs.readFileSync)
+const WebSocket = require(path.join(modules, 'ws')) // the one that MQTT.js takes itself
+const run = require('./device.js')(mqtt, emit, WebSocket, fs.readFileSync)
 
 emit({ event: 'hello', library: `MQTT.js ${version}, Node ${process.version}` })
 let last = Promise.resolve()

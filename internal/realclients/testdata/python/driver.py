@@ -53,9 +53,12 @@ class Device:
         self.client = mqtt.Client(
             client_id=c["client"], protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311, transport="websockets", **options
         )
-        self.client.ws_set_options(path=address.path)
+        if c.get("subprotocols"):
+            raise NotImplementedError("this library cannot offer other subprotocols")
+        path = address.path + ("?" + address.query if address.query else "")
+        self.client.ws_set_options(path=path, headers=c.get("headers"))
         if c.get("ca"):
-            self.client.tls_set(ca_certs=c["ca"])
+            self.client.tls_set(ca_certs=c["ca"], certfile=c.get("cert"), keyfile=c.get("key"))
         if c.get("will"):
             w = c["will"]
             self.client.will_set(w["topic"], bytes.fromhex(w["payload"]), w["qos"], w["retain"])

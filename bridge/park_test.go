@@ -3,7 +3,6 @@ package bridge_test
 import (
 	"context"
 	"errors"
-	"net"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -17,7 +16,7 @@ import (
 
 // placeFake is a place whose sockets nobody looks at: the test says when there is something to read.
 type placeFake struct {
-	waker bridge.Waker
+	waker bridge.Parked
 	parks atomic.Int32
 	left  atomic.Int32
 	fails error
@@ -28,13 +27,16 @@ func (p *placeFake) Park() error {
 	return p.fails
 }
 
-func (p *placeFake) Leave() { p.left.Add(1) }
+func (p *placeFake) Serves() bool { return false }
+func (p *placeFake) Block()       {}
+func (p *placeFake) Unpark()      {}
+func (p *placeFake) Leave()       { p.left.Add(1) }
 
 // quietScene is a session that can be parked, online.
 func quietScene(t *testing.T, keepAlive uint16, fails error) (*rig, *placeFake, *device, *broker) {
 	place := &placeFake{fails: fails}
-	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(w bridge.Waker, _ ...net.Conn) (bridge.Place, error) {
-		place.waker = w
+	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(s bridge.Parked, _, _ bridge.Rewirable) (bridge.Place, error) {
+		place.waker = s
 		return place, nil
 	}})
 	d := r.open()

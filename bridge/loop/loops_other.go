@@ -1,0 +1,19 @@
+//go:build !linux
+
+package loop
+
+import "mqtt-ws-bridge/bridge"
+
+// Loops do not exist on this system.
+type Loops struct{}
+
+// New returns ErrUnsupported.
+func New(int) (*Loops, error) { return nil, ErrUnsupported }
+
+// Close does nothing.
+func (*Loops) Close() error { return nil }
+
+// Place returns ErrUnsupported.
+func (*Loops) Place(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
+	return nil, ErrUnsupported
+}

@@ -1,0 +1,151 @@
+package bridge
+
+import (
+	"errors"
+	"os"
+	"time"
+)
+
+// idleAfter is how long a session is quiet both ways before it gives up its goroutines, where its place only wakes it. To stop
+// and to start again costs some ten microseconds, so a device that says something every few seconds keeps them.
+const idleAfter = 5 * time.Second
+
+// settleAfter is how many reads with goroutines make a session worth a place where it is served. One that comes, says a word
+// and goes is not; one that stays and says little is found by the watch.
+const settleAfter = 16
+
+// findPlace looks for a place to wait in without goroutines. Without one, as for a broker in this process, the session
+// keeps its goroutines. Called before the pumps start.
+func (s *session) findPlace() {
+	if s.b.place == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p, err := s.b.place(s, s.dev, &s.broker); err == nil {
+		s.place = p
+	}
+}
+
+// busy counts a read of n bytes by a pump with a goroutine.
+func (s *session) busy(p *pump, n int) {
+	if s.served != nobody {
+		s.oneWay.count(p, n)
+		return
+	}
+	if p.reads > settleAfter {
+		return
+	}
+	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.place != nil && s.place.Serves() {
+		s.pause()
+	}
+}
+
+// mayPause reports whether a session that was quiet for so long has no need of its goroutines. Called by the watch.
+func (s *session) mayPause(quiet time.Duration) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.place != nil && (s.place.Serves() || quiet > idleAfter)
+}
+
+// pause asks both pumps to end.
+func (s *session) pause() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.place == nil || s.parked || s.ending() || !s.pausing.CompareAndSwap(false, true) {
+		return
+	}
+	_ = s.dev.SetReadDeadline(past) // an error would be a connection that has ended, which its reader knows
+	_ = s.broker.SetReadDeadline(past)
+}
+
+// carryOn takes pause back, since one pump cannot end: it waits for a reader that may itself wait until the other pump reads.
+func (s *session) carryOn() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.upRuns == s.downRuns || s.ending() || !s.pausing.CompareAndSwap(true, false) {
+		return // it is parking, or nothing has ended yet
+	}
+	s.clearPause()
+	if s.upRuns {
+		s.downRuns = true
+		go s.runDown()
+		return
+	}
+	s.upRuns = true
+	go s.runUp()
+}
+
+// clearPause takes back the deadlines of pause. The caller holds mu.
+func (s *session) clearPause() {
+	_ = s.dev.SetReadDeadline(time.Time{})
+	_ = s.broker.SetReadDeadline(time.Time{})
+}
+
+// nothingYet reports whether err, from reading either end, only says that there is nothing to read, or that the session was
+// asked to pause.
+func (s *session) nothingYet(err error) bool {
+	return errors.Is(err, os.ErrDeadlineExceeded) && !s.ending()
+}
+
+// park gives up the goroutine that calls it: true says that it must end, and touch the session no more.
+func (s *session) park() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.pausing.Store(false)
+	if s.ending() {
+		return false
+	}
+	s.clearPause()
+	if !s.devMu.TryLock() { // a ping is being written
+		return false
+	}
+	defer s.devMu.Unlock()
+	if err := s.place.Park(); err != nil {
+		s.b.log.Debug("a session keeps its goroutines", keySession, s.id, keyError, err.Error())
+		s.place.Leave()
+		s.place = nil
+		return false
+	}
+	s.parked = true
+	s.b.parked.Add(1)
+	return true
+}
+
+// Wake starts the pumps of a parked session. It does not block.
+func (s *session) Wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.parked && s.served == nobody {
+		s.unpark()
+	}
+}
+
+// unpark gives a parked session its goroutines back. The caller holds mu.
+func (s *session) unpark() {
+	s.leavePark()
+	go s.pump()
+}
+
+// leavePark makes the connections a pump's again. The caller holds mu, and starts the pumps.
+func (s *session) leavePark() {
+	s.place.Unpark()
+	s.parked = false
+	s.b.parked.Add(-1)
+	switch c := s.cause.Load(); {
+	case s.killed:
+		go s.closeBoth()
+	case c != nil:
+		s.interrupt(c.reason)
+	}
+}
+
+// leavePlace gives up the place for good.
+func (s *session) leavePlace() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.place != nil {
+		s.place.Leave()
+		s.place = nil
+	}
+}

@@ -1,0 +1,132 @@
+package bridge
+
+// A parked session whose sockets an event loop looks after (bridge/loop) is served by that loop's goroutine: one read, and what
+// follows from it, at a time. The code of the pumps does not know. Where it would have to wait, which can only be in a write, the
+// session gets goroutines of its own again, and the loop another goroutine, while this one waits: see Blocked.
+
+// End is one of the two ends of a session.
+type End int8
+
+// The ends.
+const (
+	DeviceEnd End = iota
+	BrokerEnd
+)
+
+// part is what a parked session is being served.
+type part int8
+
+const (
+	nobody part = iota
+	servedUp
+	servedDown
+	servedPing
+)
+
+// oneWay recognizes a stream in one direction: many reads in a row that bring several packets each, and hardly anything the other
+// way. Goroutines move that with fewer reads and writes, since they come to it later: decisions/0009.
+type oneWay struct {
+	pump  *pump // the direction
+	reads int
+}
+
+const (
+	severalPackets = 512 // bytes
+	manyReads      = 32
+)
+
+func (o *oneWay) count(p *pump, n int) {
+	switch {
+	case o.pump != p:
+		o.pump, o.reads = p, 0
+	case n < severalPackets:
+		o.reads /= 2
+	default:
+		o.reads++
+	}
+}
+
+// found reports whether there is such a stream, and forgets it.
+func (o *oneWay) found() bool {
+	if o.reads < manyReads {
+		return false
+	}
+	o.reads = 0
+	return true
+}
+
+// serve begins to serve a parked session. It reports whether the caller may.
+func (s *session) serve(p part) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.parked || s.served != nobody {
+		return false
+	}
+	s.served = p
+	return true
+}
+
+// Ready serves a session that is parked: one of its ends can be read from. It waits for nothing but a write to the other end
+// after Blocked was called, and then for as long as the session has goroutines.
+func (s *session) Ready(e End) {
+	if e == DeviceEnd {
+		if s.serve(servedUp) {
+			s.guard(s.stepUp)
+			if !s.servedWell() {
+				s.runUp()
+			}
+		}
+		return
+	}
+	if s.serve(servedDown) {
+		s.guard(s.stepDown)
+		if !s.servedWell() {
+			s.runDown()
+		}
+	}
+}
+
+func (s *session) stepUp() {
+	if s.fillUp() {
+		s.moveUp()
+	}
+}
+
+func (s *session) stepDown() {
+	if s.fillDown() {
+		s.moveDown()
+	}
+}
+
+// servedWell ends what serve began. False says that the session got goroutines of its own meanwhile.
+func (s *session) servedWell() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.served == nobody {
+		return false
+	}
+	s.served = nobody
+	if s.oneWay.found() || s.ending() {
+		s.unpark()
+	}
+	return true
+}
+
+// Blocked is called by the goroutine that serves the session, before it waits in a write.
+func (s *session) Blocked() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.parked || s.served == nobody {
+		return
+	}
+	p := s.served
+	s.served = nobody
+	s.leavePark()
+	s.upRuns, s.downRuns = true, true
+	if p != servedUp { // its goroutine is the pump up, once it has written
+		go s.runUp()
+	}
+	if p != servedDown {
+		go s.runDown()
+	}
+}

@@ -1,0 +1,117 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/filewatch"
+)
+
+// reloadAtHangups reads files again at each SIGHUP, until the process ends.
+func (p *process) reloadAtHangups() {
+	for {
+		select {
+		case <-p.hangups:
+			for _, store := range p.tlsStores {
+				_ = store.Reload() // logged, and what was in use stays
+			}
+			if p.door != nil {
+				p.door.reload(true)
+				p.door.fetch(p.ctx)
+			}
+		case <-p.ctx.Done():
+			return
+		}
+	}
+}
+
+// keptDoor is a door that is replaced when its files change. If one of them is not good, all stays as it is. Sessions that there
+// are keep what they were let in with. Safe for concurrent use.
+type keptDoor struct {
+	// Set once.
+	cfg     *config.Config
+	files   []string
+	log     *slog.Logger
+	reloads *prometheus.CounterVec
+
+	door atomic.Pointer[door] // never nil
+
+	mu    sync.Mutex        // held while reloading
+	seen  [sha256.Size]byte // the files as they were when last tried; guarded by mu
+	fault string            // what was wrong with them, "": nothing; guarded by mu
+}
+
+// keepDoor returns nil if access says nothing.
+func keepDoor(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*keptDoor, error) {
+	k := &keptDoor{cfg: cfg, files: cfg.Access.Files(), log: log}
+	k.seen = filewatch.Sum(k.files)
+	d, err := newDoor(cfg, log, nil)
+	if err != nil || d == nil {
+		return nil, err
+	}
+	k.door.Store(d)
+	k.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
+		Namespace: "mqtt_ws_bridge", Name: "access_reloads_total",
+		Help: "Changes of the files of access, by outcome: ok, or failed, when the old ones stay in use.",
+	}, []string{"outcome"})
+	for _, outcome := range []string{outcomeOK, outcomeFailed} {
+		k.reloads.WithLabelValues(outcome)
+	}
+	reg.MustRegister(k.reloads)
+	return k, nil
+}
+
+const (
+	outcomeOK     = "ok"
+	outcomeFailed = "failed"
+)
+
+func (k *keptDoor) current() *door { return k.door.Load() }
+
+// watch reloads when files change, until ctx ends.
+func (k *keptDoor) watch(ctx context.Context) {
+	if len(k.files) == 0 {
+		return
+	}
+	filewatch.Run(ctx, k.files, func() { k.reload(false) }, func(err error) {
+		k.log.Warn("access files are looked at once a minute only", "error", err.Error())
+	})
+}
+
+// fetch asks for the keys that are at URLs, which an operator who has withdrawn one does not want to wait for.
+func (k *keptDoor) fetch(ctx context.Context) {
+	for _, remote := range k.current().remotes {
+		remote.Fetch(ctx)
+	}
+}
+
+// reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
+// twice.
+func (k *keptDoor) reload(asked bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	sum := filewatch.Sum(k.files) // before the files are read: a change in between is seen the next time
+	if !asked && sum == k.seen {
+		return
+	}
+	k.seen = sum
+	next, err := newDoor(k.cfg, k.log, k.current())
+	if err != nil {
+		if asked || err.Error() != k.fault {
+			k.log.Warn("access files are not used; the ones before stay in use", "error", err.Error())
+			k.reloads.WithLabelValues(outcomeFailed).Inc()
+		}
+		k.fault = err.Error()
+		return
+	}
+	k.fault = ""
+	k.door.Store(next)
+	k.log.Info("access files loaded")
+	k.reloads.WithLabelValues(outcomeOK).Inc()
+}

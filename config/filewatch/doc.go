@@ -1,0 +1,2 @@
+// Package filewatch tells when files may have changed, and whether they did.
+package filewatch
