@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type scene struct {
 	brokers net.Listener
 	bridge  *bridge.Bridge
 	log     *said
+	pass    atomic.Pointer[bridge.Pass] // of the devices that connect from then on
 }
 
 // said is a log that can be looked at while it is written.
@@ -82,6 +84,7 @@ func listen(t *testing.T) net.Listener {
 func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
 	devices := listen(t)
 	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
+	s.pass.Store(new(bridge.Pass))
 	loops, err := loop.New(1)
 	if err != nil {
 		t.Fatal(err)
@@ -100,7 +103,7 @@ func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
-		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.Start(c) },
+		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
 	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
