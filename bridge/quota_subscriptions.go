@@ -14,21 +14,31 @@ type subscriptions struct {
 	seed maphash.Seed
 
 	mu      sync.Mutex
-	filters map[uint64]uint16   // to the packet identifier of the SUBSCRIBE that the device began with; guarded by mu
-	waiting map[uint16][]waiter // by packet identifier: SUBSCRIBEs that the broker has not answered, and what was new in them; guarded by mu
+	filters map[uint64]*subscription // guarded by mu, as all below
+	waiting map[uint16][]waiter      // by packet identifier: SUBSCRIBEs that the broker has not answered
+	waiters int                      // in all of them
 }
 
-// waiter is a filter that is new in a SUBSCRIBE.
+// subscription is a filter that the broker has granted, or may still grant.
+type subscription struct {
+	granted bool
+	waiters int
+}
+
+// waiter is an entry of a SUBSCRIBE.
 type waiter struct {
 	filter uint64
-	place  int // of its code in the broker's SUBACK
+	sub    *subscription // as of then: after an UNSUBSCRIBE the filter may have another
+	place  int           // of its code in the broker's SUBACK
 }
 
 func newSubscriptions(most int) *subscriptions {
 	if most == 0 {
 		return nil
 	}
-	return &subscriptions{most: most, seed: maphash.MakeSeed(), filters: make(map[uint64]uint16), waiting: make(map[uint16][]waiter)}
+	return &subscriptions{
+		most: most, seed: maphash.MakeSeed(), filters: make(map[uint64]*subscription), waiting: make(map[uint16][]waiter),
+	}
 }
 
 // awaits reports whether the broker owes the answer to a SUBSCRIBE with that packet identifier. Two at a time could not be told
@@ -43,8 +53,8 @@ func (u *subscriptions) awaits(id uint16) bool {
 	return ok
 }
 
-// add counts a filter of a SUBSCRIBE, whose code will have that place in the broker's answer. It reports whether there was room; a
-// filter that is there already takes none.
+// add counts a filter of a SUBSCRIBE, whose code will have that place in the broker's answer. It reports whether there was room. A
+// filter that is there already takes none, but may not be asked for again and again without an answer.
 func (u *subscriptions) add(id uint16, place int, filter []byte) bool {
 	if u == nil {
 		return true
@@ -52,24 +62,24 @@ func (u *subscriptions) add(id uint16, place int, filter []byte) bool {
 	h := maphash.Bytes(u.seed, filter)
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	_, known := u.filters[h]
-	_, begun := u.waiting[id]
-	if !known && len(u.filters) >= u.most || !begun && len(u.waiting) >= u.most+maxPartial {
+	sub := u.filters[h]
+	if sub == nil && len(u.filters) >= u.most || u.waiters >= 2*u.most+maxPartial {
 		return false
 	}
-	w := u.waiting[id]
-	if !known {
-		u.filters[h] = id
-		w = append(w, waiter{h, place})
+	if sub == nil {
+		sub = new(subscription)
+		u.filters[h] = sub
 	}
-	u.waiting[id] = w
+	sub.waiters++
+	u.waiters++
+	u.waiting[id] = append(u.waiting[id], waiter{h, sub, place})
 	return true
 }
 
 // undo forgets what add counted for a SUBSCRIBE that did not go on.
 func (u *subscriptions) undo(id uint16) { u.answered(id, nil) }
 
-// answered is told the broker's codes for a SUBSCRIBE: what it refused, or did not answer, is no subscription.
+// answered is told the broker's codes for a SUBSCRIBE: what it refused, or did not answer, is no subscription because of this one.
 func (u *subscriptions) answered(id uint16, codes []byte) {
 	if u == nil {
 		return
@@ -77,11 +87,13 @@ func (u *subscriptions) answered(id uint16, codes []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	for _, w := range u.waiting[id] {
-		refused := w.place >= len(codes) || codes[w.place] >= codeUnspecified
-		if by, ok := u.filters[w.filter]; ok && by == id && refused { // not one that was made again meanwhile
+		w.sub.waiters--
+		w.sub.granted = w.sub.granted || w.place < len(codes) && codes[w.place] < codeUnspecified
+		if !w.sub.granted && w.sub.waiters == 0 && u.filters[w.filter] == w.sub {
 			delete(u.filters, w.filter)
 		}
 	}
+	u.waiters -= len(u.waiting[id])
 	delete(u.waiting, id)
 }
 

@@ -68,11 +68,11 @@ func TestQuotaSubscriptionsUnanswered(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := startOnline(t, mqttio.V5, withSubscriptions(2))
 		w := subscribingIn(s.v)
-		for i := range 34 {
+		for i := range 2*2 + 32 {
 			p := w.subscribe(fmt.Sprintf("%04X", i+1), "0001'a' 00")
 			s.exchange("one filter again and again", p, p, nil)
 		}
-		s.exchange("one too many", w.subscribe("0023", "0001'a' 00"), nil, w.suback("0023", w.quota))
+		s.exchange("one too many", w.subscribe("0025", "0001'a' 00"), nil, w.suback("0025", w.quota))
 		s.dev.send(w.subscribe("0002", "0001'b' 00"))
 		s.check(ended{reason: "packet-protocol", code: 1002, level: "WARN", metric: "session_ends_total",
 			packets: disconnect(s.v, 0x82, bridge.ReasonProtocol.String())})
