@@ -21,14 +21,14 @@ RUN go build -trimpath -ldflags "-s -w" -o /out/mqtt-ws-bridge ./cmd/mqtt-ws-bri
 FROM scratch AS firmware-sim
 COPY --from=build-firmware-sim /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build-firmware-sim /out/firmware-sim /firmware-sim
-USER 65532:65532
+USER 65534:65534
 ENTRYPOINT ["/firmware-sim"]
 
 FROM scratch AS bridge
 # For brokers behind tls:// and wss:// whose certificates a public authority signed.
 COPY --from=build-bridge /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build-bridge /out/mqtt-ws-bridge /mqtt-ws-bridge
-USER 65532:65532
+USER 65534:65534
 # Devices; the operator's listener is on 127.0.0.1:9090 of the container unless --admin says otherwise.
 EXPOSE 8083
 ENTRYPOINT ["/mqtt-ws-bridge"]

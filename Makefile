@@ -2,6 +2,8 @@
 # make demo     a bridge with a broker inside, to try things with
 # make build    bin/mqtt-ws-bridge and bin/firmware-sim for this machine
 # make cross    dist/ for every kind of machine it is shipped for
+# make sbom     dist/*.cdx.json: of which modules each program in dist is made, after make cross
+# make vulncheck  known vulnerabilities in what the programs call; asks a database in the internet
 # make lint     go vet, gofmt and staticcheck
 # make bench-peers  docs/benchmarks.md: the bridge beside HAProxy, nginx and Mosquitto; BENCHFLAGS=-quick prints a short run
 # make fuzz     every fuzz target for FUZZTIME (5s)
@@ -23,7 +25,7 @@ SHIPPED := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/5 linux/arm/6 linux/arm/7 linux/mipsle/softfloat linux/riscv64 \
 	darwin/arm64 windows/amd64
 
-.PHONY: test demo build cross $(PLATFORMS) lint fuzz bench-peers ci clean
+.PHONY: test demo build cross $(PLATFORMS) sbom vulncheck lint fuzz bench-peers ci clean
 
 test:
 ifeq ($(RACE),)
@@ -48,6 +50,12 @@ $(PLATFORMS): SUFFIX = $(subst /,-,$@)$(if $(findstring windows,$@),.exe)
 $(PLATFORMS):
 	$(SHIPPED) -o dist/mqtt-ws-bridge-$(SUFFIX) ./cmd/mqtt-ws-bridge
 	$(SHIPPED) -o dist/firmware-sim-$(SUFFIX) ./firmware-sim
+
+sbom:
+	$(GO) run ./internal/sbom $(wildcard dist/*)
+
+vulncheck:
+	.ci/vulncheck
 
 lint:
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not formatted with gofmt:"; echo "$$unformatted"; exit 1; }

@@ -119,6 +119,8 @@ type Options struct {
 	Log      *slog.Logger
 	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
 	Place func(s Parked, device, broker Rewirable) (Place, error)
+	// Budget is asked for every session. Nil: it is as large as the limits.
+	Budget Budget
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
@@ -138,6 +140,7 @@ type Bridge struct {
 	place    func(s Parked, device, broker Rewirable) (Place, error)
 	revoked  func(*tls.ConnectionState) error
 	start    time.Time
+	budget   Budget
 	denial   denial
 	dials    chan struct{} // places; the buffer is the limit itself
 
@@ -157,10 +160,14 @@ type Bridge struct {
 // New returns a bridge without sessions. Call [Bridge.Close] when it is no longer needed.
 func New(opts Options) *Bridge {
 	ctx, cancel := context.WithCancel(context.Background())
+	if opts.Budget == nil {
+		opts.Budget = boundless{}
+	}
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		place:    opts.Place,
 		revoked:  opts.Revoked,
+		budget:   opts.Budget,
 		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:    make(chan struct{}, opts.Limits.Dials),
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
@@ -179,6 +186,11 @@ func (b *Bridge) Admit() *Reason {
 		return ReasonDraining
 	case b.Sessions() >= b.limits.Sessions:
 		return ReasonFull
+	}
+	if short := b.budget.Room(b.Sessions()); short != nil {
+		return short
+	}
+	switch {
 	case len(b.dials) == cap(b.dials):
 		return ReasonDialsFull
 	case !b.upstream.Ready():
@@ -201,7 +213,8 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.leaveQuota()
 		return
 	}
-	full := len(b.sessions) >= b.limits.Sessions
+	others := len(b.sessions)
+	full := others >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}
 	}
@@ -217,6 +230,10 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.end(ReasonDraining, nil)
 	case pass.Refuse != nil:
 		s.end(pass.Refuse, nil)
+	default:
+		if short := b.budget.Room(others); short != nil {
+			s.end(short, nil)
+		}
 	}
 	go s.run()
 }

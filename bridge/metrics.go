@@ -58,7 +58,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, quota := range quotaKinds() {
 		m.quotas[quota] = exceeded.WithLabelValues(quota)
 	}
-	for _, outcome := range []string{dialOK, dialFailed} {
+	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
 	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, exceeded)
@@ -70,6 +70,7 @@ var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .
 const (
 	dialOK     = "ok"
 	dialFailed = "failed"
+	dialShort  = "short" // for want of something in the bridge
 )
 
 func (m *Metrics) refused(r *Reason) {
@@ -91,7 +92,10 @@ func (m *Metrics) exceeded(label string) {
 
 func (m *Metrics) dialed(d time.Duration, err error) {
 	outcome := dialOK
-	if err != nil {
+	switch {
+	case err != nil && Shortage(err) != nil:
+		outcome = dialShort
+	case err != nil:
 		outcome = dialFailed
 	}
 	m.dials.WithLabelValues(outcome).Observe(d.Seconds())

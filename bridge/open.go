@@ -108,7 +108,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	})
 	s.b.metrics.dialed(s.b.now()-began, err)
 	if err != nil {
-		s.end(ReasonBrokerDown, err)
+		s.end(s.b.dialReason(err), err)
 		return false
 	}
 	s.mu.Lock()

@@ -20,7 +20,7 @@ type Reason struct {
 	Connack5   byte          // CONNACK reason code of MQTT 5
 	Disconnect byte          // DISCONNECT reason code of MQTT 5
 	Close      int           // WebSocket close code, RFC 6455 section 7.4.1 and IANA; 0: no close frame, the device has gone
-	Level      slog.Level    // Info: expected. Warn: somebody could act. Error: the bridge is at fault.
+	Level      slog.Level    // Debug: told once for many. Info: expected. Warn: somebody could act. Error: the bridge is at fault.
 }
 
 // WebSocket close codes.
@@ -89,6 +89,15 @@ var (
 	ReasonFull = &Reason{Label: "sessions-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
 		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Text: "the bridge holds as many sessions as it may (limits.sessions)"}
+	ReasonMemoryFull = &Reason{Label: "memory-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no memory to spare (limits.memory)"}
+	ReasonDescriptorsFull = &Reason{Label: "descriptors-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no file descriptor to spare (ulimit -n, LimitNOFILE)"}
+	ReasonPortsFull = &Reason{Label: "ports-full", Status: http.StatusServiceUnavailable, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelDebug,
+		Text: "the bridge has no local port left towards the broker"}
 	ReasonDialsFull = &Reason{Label: "dials-full", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
 		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Text: "too many devices are connecting at once (limits.dials)"}
@@ -220,7 +229,7 @@ func Reasons() []*Reason {
 	return []*Reason{
 		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
-		ReasonDraining, ReasonFull, ReasonDialsFull, ReasonBrokerDown,
+		ReasonDraining, ReasonFull, ReasonMemoryFull, ReasonDescriptorsFull, ReasonPortsFull, ReasonDialsFull, ReasonBrokerDown,
 		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
 		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate,
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,

@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"context"
 	"errors"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -79,6 +80,15 @@ var refusalCases = []endCase{
 	{name: "CONNECT came with the handshake", limits: func(l *bridge.Limits) { l.Sessions = 0 },
 		act:  func(s *scene) { s.lax.Store(true); s.early() },
 		want: ended{reason: "sessions-full", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x89}},
+	{act: func(s *scene) { s.spent(bridge.ReasonMemoryFull); s.upgrade() }, want: ended{reason: "memory-full", code: 1013, level: "DEBUG"}},
+	{name: "CONNECT came with the handshake", act: func(s *scene) { s.spent(bridge.ReasonMemoryFull); s.early() },
+		want: ended{reason: "memory-full", code: 1013, level: "DEBUG"}, connack: [2]byte{3, 0x89}},
+	{act: func(s *scene) { s.spent(bridge.ReasonDescriptorsFull); s.upgrade() },
+		want: ended{reason: "descriptors-full", code: 1013, level: "DEBUG"}},
+	{name: "towards the broker", act: func(s *scene) { s.failDialWith(syscall.EMFILE); s.upgrade(); s.dev.send(s.connect()) },
+		want: ended{reason: "descriptors-full", code: 1013, level: "DEBUG"}, connack: [2]byte{3, 0x89}},
+	{act: func(s *scene) { s.failDialWith(syscall.EADDRNOTAVAIL); s.upgrade(); s.dev.send(s.connect()) },
+		want: ended{reason: "ports-full", code: 1013, level: "DEBUG"}, connack: [2]byte{3, 0x89}},
 	{limits: func(l *bridge.Limits) { l.Dials = 0 }, act: func(s *scene) { s.lax.Store(true); s.upgrade(); s.dev.send(s.connect()) },
 		want: ended{reason: "dials-full", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x89}},
 	{act: func(s *scene) { s.failDial(); s.upgrade(); s.dev.send(s.connect()) },
@@ -118,10 +128,10 @@ func refusedWith(why *bridge.Reason) func() bridge.Pass {
 
 func TestRefusalReasons(t *testing.T) { run(t, "refusals_total", refusalCases) }
 
-func (s *scene) failDial() {
-	s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
-		return bridge.Broker{}, errors.New("connection refused")
-	})
+func (s *scene) failDial() { s.failDialWith(errors.New("connection refused")) }
+
+func (s *scene) failDialWith(err error) {
+	s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) { return bridge.Broker{}, err })
 }
 
 func (s *scene) hangDial() {

@@ -25,6 +25,9 @@ origin              403  0 00 00 00    0 INFO
 subprotocol         400  0 00 00 00    0 INFO
 draining            503  5 03 88 00 1012 INFO
 sessions-full       503 30 03 89 00 1013 WARN
+memory-full         503 30 03 89 00 1013 DEBUG
+descriptors-full    503 30 03 89 00 1013 DEBUG
+ports-full          503 30 03 89 00 1013 DEBUG
 dials-full          503  5 03 89 00 1013 WARN
 broker-down         503  5 03 88 00 1013 WARN
 unauthorized        401  0 00 00 00    0 INFO

@@ -32,6 +32,7 @@ type rig struct {
 	reg      *prometheus.Registry
 	listener *memnet.Listener
 	pass     bridge.Pass // of the devices that knock from then on
+	budget   *budgetFake
 	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
 	revoked  atomic.Bool // all certificates are
 	// certified: the devices that knock from then on have shown a certificate.
@@ -62,9 +63,10 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 
 // newRigWith starts a bridge with these options and the rig's own. It ends with the test.
 func newRigWith(t testing.TB, opts bridge.Options) *rig {
-	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize)}
+	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize), budget: new(budgetFake)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Upstream, opts.Metrics, opts.Log, opts.Revoked = r.up, bridge.NewMetrics(r.reg), log, r.isRevoked
+	opts.Upstream, opts.Budget, opts.Metrics, opts.Log = r.up, r.budget, bridge.NewMetrics(r.reg), log
+	opts.Revoked = r.isRevoked
 	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,

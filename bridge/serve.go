@@ -24,7 +24,7 @@ const (
 )
 
 // oneWay recognizes a stream in one direction: many reads in a row that bring several packets each, and hardly anything the other
-// way. Goroutines move that with fewer reads and writes, since they come to it later: decisions/0009.
+// way. Goroutines move that with fewer reads and writes, since they come to it later: decisions/0010.
 type oneWay struct {
 	pump  *pump // the direction
 	reads int

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -98,14 +99,22 @@ func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error) {
 // loggedID is how much of a client identifier is kept, in bytes.
 const loggedID = 64
 
-// forLog copies what may be logged of a stranger's string: not too much, and valid UTF-8. The log handlers escape the rest.
+// forLog copies what may be logged of a stranger's string: not too much, valid UTF-8, and nothing above ASCII that a terminal obeys
+// or that turns the line around. The log handlers escape control characters of ASCII.
 func forLog(b []byte) string {
 	if len(b) <= loggedID {
-		return strings.ToValidUTF8(string(b), "\uFFFD")
+		return strings.Map(harmless, strings.ToValidUTF8(string(b), "\uFFFD"))
 	}
 	for n := loggedID; ; n-- {
 		if utf8.RuneStart(b[n]) || n == loggedID-utf8.UTFMax {
-			return strings.ToValidUTF8(string(b[:n]), "\uFFFD") + "…"
+			return strings.Map(harmless, strings.ToValidUTF8(string(b[:n]), "\uFFFD")) + "…"
 		}
 	}
+}
+
+func harmless(r rune) rune {
+	if r >= unicode.MaxASCII && !unicode.IsPrint(r) {
+		return utf8.RuneError
+	}
+	return r
 }

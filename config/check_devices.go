@@ -13,7 +13,7 @@ func (c *checker) listeners() {
 	if len(c.cfg.Listen) == 0 {
 		c.refuse("listen", flawf("write at least one address, such as :8083", "is empty"))
 	}
-	taken := map[string]string{}
+	taken := new([]place)
 	for i, text := range c.cfg.Listen {
 		path := fmt.Sprintf("listen[%d]", i)
 		address, err := ParseListen(text)
@@ -50,23 +50,46 @@ func (c *checker) listeners() {
 	}
 }
 
+// place is where something listens.
+type place struct {
+	path string // the key that says so
+	host string // of TCP; the file of a socket
+	port string // "" for a socket
+}
+
+// meets reports whether two cannot listen at the same time. A wildcard takes the port on every address: the one of IPv4 on those
+// of IPv4, the others on all.
+func (p place) meets(q place) bool {
+	if p.port != q.port {
+		return false
+	}
+	covers := func(wide, narrow string) bool {
+		ip, err := netip.ParseAddr(narrow)
+		return wide == "" || wide == "0.0.0.0" && (err != nil || ip.Is4() || ip.Is4In6() || ip.IsUnspecified())
+	}
+	return p.host == q.host || p.port != "" && (covers(p.host, q.host) || covers(q.host, p.host))
+}
+
 // claim notes that the address at path is taken, and a problem if it already was. Port 0 is a different port each time.
-func (c *checker) claim(taken map[string]string, path, text string, address Address) {
-	place := address.Network + " " + address.Address
+func (c *checker) claim(taken *[]place, path, text string, address Address) {
+	p := place{path: path, host: address.Address}
 	if host, port, err := net.SplitHostPort(address.Address); err == nil && address.Network == "tcp" {
-		if strings.Trim(port, "0") == "" {
+		if p.port = strings.TrimLeft(port, "0"); p.port == "" {
 			return
 		}
-		if ip, err := netip.ParseAddr(host); err == nil && ip.IsUnspecified() {
-			host = ""
+		if p.host = strings.ToLower(host); p.host == "localhost" {
+			p.host = "127.0.0.1"
+		} else if p.host == "::" {
+			p.host = ""
 		}
-		place = "tcp " + strings.ToLower(host) + ":" + strings.TrimLeft(port, "0")
 	}
-	if by, ok := taken[place]; ok {
-		c.refuse(path, flawf("remove one or change its port", "%s is already taken by %s", show(text), by))
-		return
+	for _, q := range *taken {
+		if p.meets(q) {
+			c.refuse(path, flawf("remove one or change its port", "%s is already taken by %s", show(text), q.path))
+			return
+		}
 	}
-	taken[place] = path
+	*taken = append(*taken, p)
 }
 
 // handshake checks what the WebSocket handshake is held against.

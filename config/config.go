@@ -17,7 +17,8 @@ type Config struct {
 	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
 	Access      Access      `koanf:"access" doc:"Who may connect and what devices may do."`
 	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
-	Quotas      Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See security.md."`
+	Quotas      Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See operations.md."`
+	EventLoops  string      `koanf:"event-loops" oneof:"auto off" doc:"Whether sessions between plain sockets are served from event loops, where the system has them, or by goroutines throughout, which costs more."`
 	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
 	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
 	Drain       Drain       `koanf:"drain" doc:"How sessions end when the bridge stops."`
@@ -86,6 +87,7 @@ type Embedded struct {
 // Limits bound what devices may cost, one by one and together.
 type Limits struct {
 	Sessions         int           `koanf:"sessions" range:"1 10000000" doc:"Most sessions at once; a device beyond it gets 503."`
+	Memory           Size          `koanf:"memory" range:"16MiB 900GiB" zero:"ok" doc:"Memory the bridge may use; above nine tenths of it new devices get 503. 0 takes GOMEMLIMIT, or else three quarters of what the control group or the machine has."`
 	Dials            int           `koanf:"dials" range:"1 1000000" doc:"Most connections to brokers being opened at once."`
 	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most WebSocket and TLS handshakes under way at once."`
 	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time for a device's TLS and WebSocket handshake."`

@@ -38,10 +38,11 @@ func Default() *Config {
 			ControlFrames:    100,
 			WriteTimeout:     20 * time.Second,
 		},
-		Quotas:   Quotas{Burst: 2 * time.Second, IPv6Prefix: 64},
-		Downlink: Downlink{FrameSize: 64 * KiB},
-		Drain:    Drain{Rate: 500, Timeout: 30 * time.Second},
-		Admin:    Admin{Listen: "127.0.0.1:9090"},
-		Log:      Log{Level: "info", Format: "auto"},
+		Quotas:     Quotas{Burst: 2 * time.Second, IPv6Prefix: 64},
+		EventLoops: "auto",
+		Downlink:   Downlink{FrameSize: 64 * KiB},
+		Drain:      Drain{Rate: 500, Timeout: 30 * time.Second},
+		Admin:      Admin{Listen: "127.0.0.1:9090"},
+		Log:        Log{Level: "info", Format: "auto"},
 	}
 }

@@ -54,13 +54,15 @@ type ListenerOptions struct {
 	ProxyProtocol Peers
 	// HeaderTimeout is how long such a header may take. Must be above zero if there are such peers.
 	HeaderTimeout time.Duration
+	// AcceptFailed hears of failures to take a connection, and whether one is the first in a row. Nil: nobody does. See [Patient].
+	AcceptFailed func(err error, first bool)
 	// Refused hears of connections that had to have a PROXY header and had no good one. Nil: nobody does.
 	Refused func(peer net.Addr, cause Cause, err error)
 }
 
 // Listener returns l behind the gate.
 func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
-	l = &gatedListener{Listener: l, gate: g, done: make(chan struct{})}
+	l = &gatedListener{Listener: Patient(l, opts.AcceptFailed), gate: g, done: make(chan struct{})}
 	if opts.ProxyProtocol.Unix || len(opts.ProxyProtocol.Prefixes) > 0 {
 		l = &proxyListener{Listener: l, opts: opts}
 	}

@@ -6,7 +6,7 @@
 //
 // Nothing here waits for a peer. A write that finds no room gives the session its goroutines back before it waits, and the loop a
 // new goroutine. On systems without epoll [New] returns an error and the sessions keep their goroutines.
-// docs/decisions/0009-event-loops.md says what it buys.
+// docs/decisions/0010-event-loops.md says what it buys.
 package loop
 
 import "errors"

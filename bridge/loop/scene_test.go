@@ -34,7 +34,7 @@ const patience = 30 * time.Second
 
 // scene is a bridge with one loop, between real sockets. The test plays the broker.
 type scene struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	brokers net.Listener
 	bridge  *bridge.Bridge
@@ -71,7 +71,7 @@ func (u upstream) Dial(ctx context.Context, _ bridge.DeviceInfo) (bridge.Broker,
 	return bridge.Broker{Conn: nc, Name: "test"}, err
 }
 
-func listen(t *testing.T) net.Listener {
+func listen(t testing.TB) net.Listener {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -81,14 +81,28 @@ func listen(t *testing.T) net.Listener {
 	return l
 }
 
-func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
-	devices := listen(t)
-	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
-	s.pass.Store(new(bridge.Pass))
+func newScene(t testing.TB, change func(*bridge.Limits)) *scene {
+	t.Helper()
 	loops, err := loop.New(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() {
+		if err := loops.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return newSceneAt(t, loops.Place, change)
+}
+
+// newSceneAt is a bridge whose sessions are at these places, or have goroutines throughout if there are none.
+func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error),
+	change func(*bridge.Limits),
+) *scene {
+	t.Helper()
+	devices := listen(t)
+	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
+	s.pass.Store(new(bridge.Pass))
 	limits := bridge.Limits{
 		Sessions: 1000, Dials: 100, ConnectSize: mqttio.MaxWhole, ConnectTimeout: patience, DialTimeout: patience,
 		ConnackTimeout: patience, PacketSize: mqttio.MaxPacketSize, WriteTimeout: patience,
@@ -99,7 +113,7 @@ func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.bridge = bridge.New(bridge.Options{
 		Upstream: upstream{s.brokers.Addr().String()}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Place: loops.Place,
+		Place: place,
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
@@ -112,16 +126,13 @@ func newScene(t *testing.T, change func(*bridge.Limits)) *scene {
 		server.Close()
 		serving.Wait()
 		s.bridge.Close()
-		if err := loops.Close(); err != nil {
-			t.Error(err)
-		}
 	})
 	return s
 }
 
 // device is a client that is online, with the test's end of its connection to the broker.
 type device struct {
-	t      *testing.T
+	t      testing.TB
 	ws     *websocket.Conn
 	broker *net.TCPConn
 }
@@ -157,7 +168,7 @@ func (s *scene) connectCounting(pings chan<- struct{}) *device {
 
 func (s *scene) connectWith(keepAlive byte, pinged func()) *device {
 	s.t.Helper()
-	ctx, cancel := context.WithTimeout(s.t.Context(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	ws, resp, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{
 		Subprotocols: []string{"mqtt"},

@@ -39,3 +39,16 @@ func TestOutOfDescriptors(t *testing.T) {
 		t.Error("the broker is blamed for it")
 	}
 }
+
+// TestOutOfDescriptorsForAName: the resolver wants descriptors too, and what it says then is no word on the broker either.
+func TestOutOfDescriptorsForAName(t *testing.T) {
+	was := net.DefaultResolver.PreferGo
+	net.DefaultResolver.PreferGo = true // as in the program that is shipped
+	t.Cleanup(func() { net.DefaultResolver.PreferGo = was })
+	p := newPool(t, new(lines), nil, parse(t, "tcp://broker.invalid:1883"))
+	exhaust(t)
+	_, err := p.Dial(context.Background(), bridge.DeviceInfo{})
+	if bridge.Shortage(err) != bridge.ReasonDescriptorsFull {
+		t.Errorf("error is %v", err)
+	}
+}

@@ -5,8 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"syscall"
 	"time"
+
+	"mqtt-ws-bridge/bridge"
 )
 
 // broker is a target and what is known of it.
@@ -56,9 +57,7 @@ func (p *Pool) answered(b *broker) {
 }
 
 // ours reports whether a dial failed for want of something on this side: it says nothing about the broker.
-func ours(err error) bool {
-	return errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.EADDRNOTAVAIL)
-}
+func ours(err error) bool { return err != nil && bridge.Shortage(err) != nil }
 
 const (
 	downInterval = time.Second            // between probes of a broker that is down: devices wait for it

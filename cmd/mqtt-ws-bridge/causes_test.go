@@ -43,7 +43,8 @@ func TestEveryStatusHasACause(t *testing.T) {
 		bridge.ReasonAddressConnections: 429, bridge.ReasonAddressRate: 429, bridge.ReasonIdentityConnections: 429,
 		bridge.ReasonIdentityRate: 429, bridge.ReasonConnectRate: 503,
 	}
-	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
+	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull,
+		bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
 		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
 			continue

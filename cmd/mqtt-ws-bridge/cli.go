@@ -69,10 +69,10 @@ func (c *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "check-config",
 		Short: "Report every problem of the configuration",
-		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any.",
+		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none.",
 		Args:  noArguments,
 		Run: func(*cobra.Command, []string) {
-			cfg, _ := c.load()
+			cfg, origins := c.load()
 			if cfg == nil {
 				return
 			}
@@ -80,6 +80,10 @@ func (c *cli) checkCommand() *cobra.Command {
 				fmt.Fprintln(c.stderr, err)
 				c.status = exitUsage
 				return
+			}
+			printWarnings(c.stderr, tooSlowDrain(cfg))
+			if origins.Of("limits.sessions") != (config.Source{}) { // where it serves there may be others
+				printWarnings(c.stderr, tooFewDescriptors(cfg))
 			}
 			fmt.Fprintln(c.stdout, "ok")
 		},

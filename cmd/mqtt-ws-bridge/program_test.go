@@ -37,9 +37,15 @@ type program struct {
 // start runs this test binary as the program and waits until it serves, on ports that were free a moment ago.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
+	return startIn(t, nil, args...)
+}
+
+// startIn is start with a command in front that runs what it is given, such as env.
+func startIn(t *testing.T, wrapper []string, args ...string) *program {
+	t.Helper()
 	device, admin := freeAddress(t), freeAddress(t)
 	args = append([]string{"--listen", device, "--admin", admin, "--embedded.listen", "off", "--log.format", "json"}, args...)
-	p := command(t, args...)
+	p := commandIn(t, wrapper, args...)
 	p.device, p.admin = "ws://"+device+"/mqtt", admin
 	p.wait("serving")
 	return p
@@ -48,13 +54,17 @@ func start(t *testing.T, args ...string) *program {
 // command starts the program with only these arguments.
 func command(t *testing.T, args ...string) *program {
 	t.Helper()
+	return commandIn(t, nil, args...)
+}
+
+func commandIn(t *testing.T, wrapper []string, args ...string) *program {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &program{t: t, cmd: exec.Command(self, args...), new: make(chan struct{}, 1)}
-	p.cmd.Args[0] = "mqtt-ws-bridge" // which script_test.go understands
-	p.cmd.Path = programPath(t, self)
+	args = append(append(wrapper, programPath(t, self)), args...)
+	p := &program{t: t, cmd: exec.Command(args[0], args[1:]...), new: make(chan struct{}, 1)}
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

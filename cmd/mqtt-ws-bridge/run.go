@@ -28,7 +28,10 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return exitFailure
 	}
 	defer p.close()
-	p.checkDescriptors()
+	for _, w := range append(tooFewDescriptors(cfg), tooSlowDrain(cfg)...) {
+		log.LogAttrs(ctx, slog.LevelWarn, w.message, w.attrs...)
+	}
+	p.budget.Apply()
 	p.checkBrokers(ctx, signals)
 	failed := p.start()
 	p.greet(out)
@@ -67,23 +70,6 @@ func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
 	}
 }
 
-// ownDescriptors is how many descriptors the process needs beside those of devices.
-const ownDescriptors = 64
-
-// checkDescriptors warns if the sessions that are allowed need more file descriptors than there may be.
-func (p *process) checkDescriptors() {
-	l := &p.cfg.Limits
-	sockets := 2 // of a session
-	if p.embedded != nil {
-		sockets = 1
-	}
-	needed := uint64(sockets*l.Sessions + l.Handshakes + ownDescriptors)
-	if most, known := descriptors(); known && most < needed {
-		p.log.Warn("too few file descriptors for limits.sessions; raise the limit (ulimit -n, LimitNOFILE) or lower the key",
-			"sessions", l.Sessions, "needed", needed, "allowed", most)
-	}
-}
-
 // start serves all listeners. The channel tells of the first that fails.
 func (p *process) start() <-chan error {
 	failed := make(chan error, 1)
@@ -95,6 +81,7 @@ func (p *process) start() <-chan error {
 			}
 		}
 	}
+	p.wg.Go(func() { p.budget.Run(p.ctx) })
 	for _, l := range p.deviceListeners {
 		p.wg.Go(func() { run(p.devices, l) })
 	}

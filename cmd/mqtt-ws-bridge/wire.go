@@ -16,9 +16,11 @@ import (
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promauto"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/budget"
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/quota"
@@ -47,6 +49,9 @@ type process struct {
 	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
 	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
 
+	budget       *budget.Budget
+	acceptErrors prometheus.Counter
+
 	bridge   *bridge.Bridge
 	quotas   *quota.Book        // nil if there are none
 	door     *keptDoor          // nil if access says nothing
@@ -71,8 +76,10 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
 	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
+	p.acceptErrors = promauto.With(p.registry).NewCounter(prometheus.CounterOpts{
+		Name: "mqtt_ws_bridge_accept_errors_total", Help: "Connections that could not be taken; each is tried again."})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBridge, p.openDevices, p.openAdmin} {
+	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBudget, p.wireBridge, p.openDevices, p.openAdmin} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -156,7 +163,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(),
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(), Budget: p.budget,
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
@@ -277,8 +284,8 @@ func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
 
 // openDevices opens the listeners for devices, behind one gate for all.
 func (p *process) openDevices() error {
-	gate := wsio.NewGate(p.cfg.Limits.Handshakes)
-	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn}
+	gate := wsio.NewGate(descriptorPlan(p.cfg).Handshakes)
+	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn, AcceptFailed: p.acceptFailed}
 	var err error
 	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
 		return err
@@ -322,6 +329,7 @@ func (p *process) openAdmin() error {
 	if p.adminListener, err = listen(a.Network, a.Address); err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
+	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)
 	return nil
 }
 

@@ -17,8 +17,11 @@ func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable
 		return nil
 	}
 	p.lot = lot
-	if p.loops, err = loop.New(max(1, runtime.GOMAXPROCS(0)/2)); err != nil {
-		p.log.Debug("busy sessions keep their goroutines", "error", err.Error())
+	if p.cfg.EventLoops == "auto" {
+		// Half of the processors: what has goroutines, as handshakes and TLS, wants some too, and fewer loops find more at once.
+		if p.loops, err = loop.New(max(1, runtime.GOMAXPROCS(0)/2)); err != nil {
+			p.log.Debug("busy sessions keep their goroutines", "error", err.Error())
+		}
 	}
 	return func(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error) {
 		if p.loops != nil {

@@ -26,6 +26,7 @@ const (
 var topLevel = []string{
 	"cmd", "bridge", "wsio", "mqttio", "config", "firmware-sim", "docs", "internal",
 	"go.mod", "go.sum", "docker-compose.yml", "Dockerfile", "Makefile", "README.md", "LICENSE",
+	"SECURITY.md", "examples",
 	"bin", "dist", "coverage.out", // made by the Makefile, not tracked
 }
 

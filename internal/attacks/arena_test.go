@@ -154,9 +154,11 @@ func (k *attack) rise(reason string) float64 {
 	return rise
 }
 
-// wantUnheard sees that the broker has heard nothing with these words.
+// wantUnheard sees that the broker has heard nothing with these words. The innocent device's next messages are behind whatever
+// was passed on.
 func (k *attack) wantUnheard(words ...string) {
 	k.t.Helper()
+	k.innocent.goesOn(k.t)
 	for _, word := range words {
 		if n := k.broker.Log.Count(word); n != 0 {
 			k.t.Errorf("the broker has heard of %q", word)

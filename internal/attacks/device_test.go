@@ -5,9 +5,11 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -92,12 +94,26 @@ func (d *device) upgraded(request string) *device {
 // refusal reads the one answer to a bad request, and sees that nothing follows it. 0 if there is none.
 func (d *device) refusal() (status int, header http.Header) {
 	d.t.Helper()
+	status, header, _ = d.refused()
+	return status, header
+}
+
+// refusalText is refusal with everything that was said but the date.
+func (d *device) refusalText() (status int, text string) {
+	d.t.Helper()
+	status, header, body := d.refused()
+	header.Del("Date")
+	return status, fmt.Sprint(header, body)
+}
+
+func (d *device) refused() (status int, header http.Header, body string) {
+	d.t.Helper()
 	all, err := io.ReadAll(d.r)
 	if isTimeout(err) {
 		d.t.Fatalf("the connection stays open; heard is %.300q", all)
 	}
 	if len(all) == 0 {
-		return 0, nil
+		return 0, nil, ""
 	}
 	if len(all) >= 1024 {
 		d.t.Errorf("the refusal has %d bytes", len(all))
@@ -108,13 +124,14 @@ func (d *device) refusal() (status int, header http.Header) {
 		d.t.Fatalf("%v: %.300q", err, all)
 	}
 	defer answer.Body.Close()
-	if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+	content, err := io.ReadAll(answer.Body)
+	if err != nil {
 		d.t.Fatalf("%v: %.300q", err, all)
 	}
 	if rest, _ := io.ReadAll(r); len(rest) > 0 {
 		d.t.Errorf("behind the refusal comes %.300q", rest)
 	}
-	return answer.StatusCode, answer.Header
+	return answer.StatusCode, answer.Header, string(content)
 }
 
 // open is a device that has a WebSocket.
@@ -273,7 +290,37 @@ func (d *device) alive() {
 	}
 }
 
+// wantEndOneOf is wantEnd with some codes that are all right.
+func (d *device) wantEndOneOf(codes ...int) string {
+	d.t.Helper()
+	packets, got := d.end()
+	if !slices.Contains(codes, got) {
+		d.t.Errorf("closed with %d, want one of %d; before that came %x", got, codes, packets)
+	}
+	return packets
+}
+
 func isTimeout(err error) bool {
 	var e net.Error
 	return errors.As(err, &e) && e.Timeout()
+}
+
+// alone sees that the bridge has read everything so far and has nothing to say, by a WebSocket ping.
+func (d *device) alone() {
+	d.t.Helper()
+	d.say(frame(ping, "alone"))
+	for {
+		var head [2]byte
+		if _, err := io.ReadFull(d.r, head[:]); err != nil {
+			d.t.Fatalf("a ping is not answered: %v", err)
+		}
+		payload := make([]byte, head[1]&0x7f)
+		if _, err := io.ReadFull(d.r, payload); err != nil {
+			d.t.Fatalf("a ping is not answered: %v", err)
+		}
+		if head[0] == pong && string(payload) == "alone" {
+			return
+		}
+		d.t.Errorf("before the pong comes %x %x", head, payload)
+	}
 }

@@ -114,7 +114,7 @@ func prepare(t testing.TB, o options) *bench {
 	peer.Install(t)
 	b := &bench{t: t, o: o, ca: certs.New(t)}
 	b.pair = b.ca.Server(t, serverName)
-	b.peers = peer.All(t)
+	b.peers = peer.All(t, o.with)
 	b.record = record{Command: o.command, Machine: proc.Machine(), Load: proc.Load(), Rounds: o.rounds, Quick: o.quick, Results: results{}}
 	for _, p := range append(slices.Clone(b.peers), peer.Mosquitto()) {
 		b.Peers = append(b.Peers, named{p.Name, p.Version})

@@ -27,6 +27,7 @@ type options struct {
 	quick   bool
 	out     string
 	only    string
+	with    string
 	profile string
 	record  string
 	from    string
@@ -43,6 +44,7 @@ func run(args []string, stdout, stderr io.Writer) int {
 	flags.BoolVar(&o.quick, "quick", false, "one short round, no growth: shows that everything works, its figures are worth little")
 	flags.StringVar(&o.out, "out", "", "directory for benchmarks.md and its plots (default: print the page)")
 	flags.StringVar(&o.only, "only", "", "only the loads whose names begin with one of these, between commas")
+	flags.StringVar(&o.with, "with", "", "one more bridge as a peer, with this flag, such as --event-loops=off, or of this binary, a path")
 	flags.StringVar(&o.profile, "profile", "", "directory for processor profiles of the bridge, one for each load; they cost time, so the figures are none")
 	flags.StringVar(&o.record, "record", "", "file that keeps all samples, for -from")
 	flags.StringVar(&o.from, "from", "", "make the page of the samples in this file instead of new ones")

@@ -30,17 +30,25 @@ func Install(t testing.TB) {
 	install.Debian(t, "nginx", "haproxy", "mosquitto")
 }
 
-// All builds and names the peers, the bridge first. The packages are installed.
-func All(t testing.TB) []Peer {
+// All builds and names the peers, the bridge first. The packages are installed. With is empty or what makes a second bridge: a flag,
+// or the path of a binary.
+func All(t testing.TB, with string) []Peer {
 	t.Helper()
 	bridge := Build(t, "mqtt-ws-bridge/cmd/mqtt-ws-bridge")
 	naive := Build(t, "mqtt-ws-bridge/internal/benchpeers/naive")
-	return []Peer{
+	peers := []Peer{
 		{Name: Bridge, Version: "commit " + commit() + ", " + runtime.Version(), command: bridgeCommand(bridge)},
 		{Name: HAProxy, Version: install.Version("haproxy"), Framed: true, command: haproxyCommand},
 		{Name: Nginx, Version: install.Version("nginx"), Framed: true, command: nginxCommand},
 		{Name: Naive, Version: "coder/websocket's NetConn and io.Copy, " + runtime.Version(), command: naiveCommand(naive)},
 	}
+	switch {
+	case strings.HasPrefix(with, "-"):
+		peers = append(peers, Peer{Name: "bridge " + with, Version: peers[0].Version, command: bridgeCommand(bridge, with)})
+	case with != "":
+		peers = append(peers, Peer{Name: with, Version: "as it is", command: bridgeCommand(with)})
+	}
+	return peers
 }
 
 // commit names what is checked out.
@@ -64,12 +72,12 @@ func Build(t testing.TB, program string, env ...string) string {
 	return binary
 }
 
-func bridgeCommand(binary string) func(testing.TB, *Process, certs.Pair) []string {
+func bridgeCommand(binary string, flags ...string) func(testing.TB, *Process, certs.Pair) []string {
 	return func(t testing.TB, p *Process, pair certs.Pair) []string {
 		p.Admin = loopback.Address(t, loopback.Host())
-		return []string{binary, "--listen", "ws://" + p.listen, "--listen", "wss://" + p.listenTLS,
+		return append([]string{binary, "--listen", "ws://" + p.listen, "--listen", "wss://" + p.listenTLS,
 			"--upstream", "tcp://" + p.upstream, "--admin", p.Admin, "--log.level", "warn",
-			"--tls.cert", pair.CertFile, "--tls.key", pair.KeyFile}
+			"--tls.cert", pair.CertFile, "--tls.key", pair.KeyFile}, flags...)
 	}
 }
 
