@@ -15,8 +15,6 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 		return s.inspectAnswer(p)
 	}
 	switch kind {
-	case mqttio.TypeSuback:
-		return s.policed == nil || s.learnSuback(p) && s.mergeSuback(p)
 	case mqttio.TypeConnack:
 		if p.Whole() {
 			s.down.stream.DropLast()
@@ -72,6 +70,9 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
 	}
 	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
+	if s.policed != nil {
+		s.policed.accepted(&ack, s.connect.version)
+	}
 	s.accepted = true
 	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
 }

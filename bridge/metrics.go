@@ -16,6 +16,7 @@ type Metrics struct {
 	connects prometheus.Histogram
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
 	quotas   map[string]prometheus.Counter
+	withheld prometheus.Counter
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter
@@ -58,10 +59,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, quota := range quotaKinds() {
 		m.quotas[quota] = exceeded.WithLabelValues(quota)
 	}
+	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
+		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, exceeded)
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, exceeded, m.withheld)
 	return m
 }
 

@@ -41,7 +41,8 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			s.end(connectReason(err), err)
 			return c, false
 		}
-		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize}
+		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
+			takesAliases: c.TopicAliasMaximum > 0}
 		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
 			return c, false
 		}

@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 	"sync"
+	"sync/atomic"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -13,6 +14,15 @@ type policed struct {
 	policy   Policy
 	noRetain bool
 	subs     *subscriptions // nil: they are not counted
+
+	// Set by the goroutine that opens the session, before there are pumps.
+	mount mqttio.Mount
+	keeps bool // the device asked for a session that the broker keeps
+
+	brokerMost atomic.Uint32 // the largest packet that the broker takes; 0: any
+	up         ackOrder      // messages of the device
+	down       policedDown
+	turn       brokerTurn
 
 	// Owned by the goroutine that opens the session, then by the pump up.
 	connect  []byte              // in place of the device's, until it is sent; nil: the device's own
@@ -34,6 +44,7 @@ var (
 	errRetainedWill   = errors.New("retained will")
 	errIDInUse        = errors.New("packet identifier is in use [MQTT-2.2.1-3]")
 	errLongProperties = errors.New("PUBLISH whose properties are too long to be looked at")
+	errLongMount      = errors.New("mount longer than MaxMount")
 	errTooManyLost    = errors.New("too many forbidden messages with topic aliases or QoS 2")
 )
 
@@ -43,19 +54,25 @@ func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 		s.end(ReasonNotAuthorized, errRetainedWill)
 		return false
 	}
-	edited, err := s.policed.policy.Connect(pkt, c)
+	terms, err := s.policed.policy.Connect(pkt, c)
 	if err != nil {
 		s.end(ReasonNotAuthorized, err)
 		return false
 	}
-	if edited == nil {
+	if len(terms.Mount) > MaxMount {
+		s.end(ReasonInternal, errLongMount)
+		return false
+	}
+	s.policed.keeps = !c.CleanStart
+	s.setMount(terms.Mount)
+	if terms.Connect == nil {
 		return true
 	}
-	if *c, err = mqttio.ParseConnect(edited); err != nil {
+	if *c, err = mqttio.ParseConnect(terms.Connect); err != nil {
 		s.end(ReasonInternal, err)
 		return false
 	}
-	s.policed.connect, s.connect.clientID = edited, forLog(c.ClientID)
+	s.policed.connect, s.connect.clientID = terms.Connect, forLog(c.ClientID)
 	return true
 }
 
@@ -68,6 +85,7 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	if !p.First {
 		return true
 	}
+	s.policed.down.order.see(p.Header.Type())
 	switch p.Header.Type() {
 	case mqttio.TypePublish:
 		return s.judgePublish(p)
@@ -75,6 +93,7 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 		return s.judgeSubscribe(p)
 	case mqttio.TypeUnsubscribe:
 		s.learnUnsubscribe(p)
+		return s.mountUnsubscribe(p)
 	case mqttio.TypePubrel:
 		return s.judgePubrel(p)
 	}
@@ -100,19 +119,18 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 		s.end(ReasonPacketTooLarge, errLongProperties)
 		return false
 	}
+	if !p.Whole() {
+		if err := q.CheckProperties(v); err != nil {
+			s.end(packetReason(err), err)
+			return false
+		}
+	}
 	alias := uint16(0)
 	if v == mqttio.V5 {
 		alias = q.TopicAlias()
 	}
-	allowed := !pol.noRetain || !q.Retain
-	switch {
-	case !allowed:
-	case len(q.Topic) > 0:
-		allowed = pol.policy.MayPublish(q.Topic)
-	default: // the topic was judged when the broker heard of the alias
-		_, unknown := pol.lost[alias]
-		allowed = alias > 0 && !unknown
-	}
+	edit, allowed := s.mountUp(p, &q)
+	allowed = allowed && pol.allows(&q, alias)
 	if alias > 0 && len(q.Topic) > 0 {
 		if allowed {
 			delete(pol.lost, alias)
@@ -121,10 +139,30 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 			return false
 		}
 	}
-	if allowed {
-		return true
+	if !allowed {
+		return s.refusePublish(p, &q)
 	}
-	return s.refusePublish(p, &q)
+	pol.up.pass(q.QoS)
+	if pol.mount != "" {
+		s.up.stream.Replace(edit.Append)
+	}
+	return true
+}
+
+// allows reports whether the device may publish the message.
+func (pol *policed) allows(q *mqttio.Publish, alias uint16) bool {
+	if pol.noRetain && q.Retain {
+		return false
+	}
+	// Who answers publishes there, and perhaps may publish more than this device may read.
+	if response, ok, _ := q.Properties.ResponseTopic(); ok && !pol.policy.MayReceive(response) {
+		return false
+	}
+	if len(q.Topic) > 0 {
+		return pol.policy.MayPublish(q.Topic)
+	}
+	_, lost := pol.lost[alias] // the topic was judged when the broker heard of the alias
+	return alias > 0 && !lost
 }
 
 // remember adds to a set that is made when it is needed. It reports whether there was room.
@@ -153,13 +191,13 @@ func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 	}
 	switch qos {
 	case 1:
-		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden))
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden), kindPuback, s.policed.up.passed[kindPuback])
 	case 2:
 		if v != mqttio.V5 && !remember(&s.policed.unsaid, id, maxUnsaid) {
 			s.end(ReasonPublishDenied, errTooManyLost)
 			return false
 		}
-		return s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden))
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden), kindPubrec, s.policed.up.passed[kindPubrec])
 	}
 	return true
 }

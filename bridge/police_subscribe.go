@@ -18,10 +18,10 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		return false
 	}
 	codes, denied := s.judgeFilters(sub)
-	if denied == 0 {
+	if denied == 0 && s.policed.mount == "" {
 		return true
 	}
-	if denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
+	if denied > 0 && denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
 		for i := range codes {
 			if codes[i] == mqttio.CodeOfBroker {
 				codes[i] = failure(v, codeQuota) // until the broker has answered some
@@ -34,14 +34,8 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		s.policed.subs.undo(id)
 		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
 	}
-	rest := mqttio.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes)
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return s.writeBroker(rest)
+	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
+	return s.passInstead(rest, err)
 }
 
 // judgeFilters returns a code for every topic filter, that of the broker where it is allowed, and how many are not.
@@ -50,7 +44,7 @@ func (s *session) judgeFilters(sub mqttio.Subscribe) (codes []byte, denied int) 
 	for filter := range sub.All() {
 		code := byte(mqttio.CodeOfBroker)
 		switch {
-		case !pol.policy.MaySubscribe(filter):
+		case !pol.mount.HoldsFilter(filter) || !pol.policy.MaySubscribe(filter):
 			code = failure(v, codeForbidden)
 			s.b.metrics.denied[mqttio.TypeSubscribe].Inc()
 		case !pol.subs.add(sub.PacketID, len(codes)-denied, filter):
@@ -126,15 +120,9 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}
-	run, ends := s.down.stream.RunBefore()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(ReasonDeviceLost, err)
-			return false
-		}
+	if !s.flushDownBefore() {
+		return false
 	}
-	s.down.tally.flush()
-	s.down.stream.Done()
 	if err := s.writeDevice(merged, []int{len(merged)}, false); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,16 +16,16 @@ import (
 
 // policyFake allows the topics and filters that begin with "ok".
 type policyFake struct {
-	refuse  bool
-	connect []byte // in place of what the device sent
-	asked   []string
+	refuse bool
+	terms  bridge.Terms
+	asked  []string
 }
 
-func (p *policyFake) Connect([]byte, *mqttio.Connect) ([]byte, error) {
+func (p *policyFake) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
 	if p.refuse {
-		return nil, errors.New("the policy says no")
+		return bridge.Terms{}, errors.New("the policy says no")
 	}
-	return p.connect, nil
+	return p.terms, nil
 }
 
 func (p *policyFake) MayPublish(topic []byte) bool {
@@ -33,6 +34,8 @@ func (p *policyFake) MayPublish(topic []byte) bool {
 }
 
 func (p *policyFake) MaySubscribe(filter []byte) bool { return bytes.HasPrefix(filter, []byte("ok")) }
+
+func (p *policyFake) MayReceive(topic []byte) bool { return bytes.HasPrefix(topic, []byte("ok")) }
 
 func passWith(p bridge.Policy) func() bridge.Pass {
 	return func() bridge.Pass { return bridge.Pass{Policy: p} }
@@ -119,7 +122,7 @@ func TestForbiddenLongPublish(t *testing.T) {
 			ack = hx("4003 0102 87")
 		}
 		s.exchange("forbidden", publishOf(v, 0x32, "no", 0x102, "", long), nil, ack)
-		good := publishOf(v, 0x32, "ok", 0x103, "", long)
+		good := publishOf(v, 0x30, "ok", 0, "", long)
 		s.exchange("allowed", good, good, nil)
 		s.exchange("forbidden behind another", append(hx("C000"), publishOf(v, 0x32, "no", 0x102, "", long)...), hx("C000"), ack)
 	})
@@ -271,11 +274,41 @@ func TestAnswersWait(t *testing.T) {
 	})
 }
 
+// TestAnswersKeepTheirOrder: the bridge's answers to messages that are forbidden do not overtake the broker's to those before them
+// [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+func TestAnswersKeepTheirOrder(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := policedScene(t, v)
+		ack := func(kind byte, id uint16, forbidden bool) []byte {
+			if v == mqttio.V5 && forbidden {
+				return []byte{kind << 4, 3, byte(id >> 8), byte(id), 0x87}
+			}
+			return []byte{kind << 4, 2, byte(id >> 8), byte(id)}
+		}
+		pub := func(first byte, topic string, id uint16) []byte { return publishOf(v, first, topic, id, "", "x") }
+		passed := slices.Concat(pub(0x32, "ok", 1), pub(0x34, "ok", 2), pub(0x32, "ok", 4))
+		s.exchange("in one frame", slices.Concat(pub(0x32, "ok", 1), pub(0x34, "ok", 2), pub(0x32, "no", 3), pub(0x32, "ok", 4), pub(0x34, "no", 5), pub(0x32, "no", 6)),
+			passed, nil)
+		s.message("another kind", ack(5, 2, false), ack(5, 2, false), nil)
+		s.br.send(ack(4, 1, false))
+		s.dev.expect(slices.Concat(ack(4, 1, false), ack(4, 3, true), ack(5, 5, true)))
+		s.br.send(ack(4, 4, false))
+		s.dev.expect(slices.Concat(ack(4, 4, false), ack(4, 6, true)))
+		s.exchange("nothing to wait for", pub(0x32, "no", 7), nil, ack(4, 7, true))
+		s.exchange("to wait for", append(pub(0x32, "ok", 8), pub(0x32, "no", 9)...), pub(0x32, "ok", 8), nil)
+		for range 17 {
+			s.dev.send(bytes.Repeat(pub(0x32, "no", 10), 1000)) // answers of 64 KiB in all
+		}
+		s.check(ended{reason: "publish-denied", code: 1008, level: "WARN", metric: "session_ends_total",
+			packets: disconnect(v, bridge.ReasonPublishDenied.Disconnect, bridge.ReasonPublishDenied.String())})
+	})
+}
+
 // TestConnectIsReplaced: the broker gets the policy's CONNECT, and what the device sent behind its own follows it.
 func TestConnectIsReplaced(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := &scene{rig: newRig(t, nil), v: v}
-		s.pass.Policy = &policyFake{connect: connect(v, "another", 60)}
+		s.pass.Policy = &policyFake{terms: bridge.Terms{Connect: connect(v, "another", 60)}}
 		s.upgrade()
 		s.dev.send(s.connect(), publish(v, "ok", "x"))
 		s.br = s.broker()

@@ -94,8 +94,15 @@ func (s *session) flushUp() bool {
 	return true
 }
 
-// writeBroker writes packets to the broker.
+// writeBroker writes packets of the device to the broker. Called by the pump up.
 func (s *session) writeBroker(packets []byte) bool {
+	if s.policed != nil {
+		return s.writeInTurn(packets)
+	}
+	return s.writeNow(packets)
+}
+
+func (s *session) writeNow(packets []byte) bool {
 	s.brokerBusy.Add(1)
 	_, err := s.broker.Write(packets)
 	s.brokerBusy.Add(1)
@@ -123,7 +130,7 @@ func (s *session) moveDown() bool {
 		switch {
 		case err == nil:
 			s.down.tally.add(&p)
-			if p.First && !s.inspectDown(&p) {
+			if p.First && !s.inspectDown(&p) || s.policed != nil && !s.judgeDown(&p) {
 				return false
 			}
 		case err == mqttio.ErrShort:
@@ -190,6 +197,9 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	s.devPart = part
 	if err := s.dev.WriteFrames(buf, ends); err != nil {
 		return err
+	}
+	if s.policed != nil {
+		s.policed.up.told = s.policed.up.seen
 	}
 	if s.accepted {
 		s.accepted = false

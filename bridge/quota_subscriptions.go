@@ -119,13 +119,12 @@ func (s *session) learnUnsubscribe(p *mqttio.Packet) {
 	}
 }
 
-// learnSuback looks at which subscriptions the broker has granted. It reports whether the pump goes on.
-func (s *session) learnSuback(p *mqttio.Packet) bool {
+// learnSuback looks at which subscriptions the broker has granted.
+func (s *session) learnSuback(p *mqttio.Packet) {
 	if s.policed.subs == nil || !p.Whole() {
-		return true
+		return
 	}
 	if ack, err := mqttio.ParseSuback(p.Header, p.Bytes, s.connect.version); err == nil {
 		s.policed.subs.answered(ack.PacketID, ack.Codes)
 	}
-	return true
 }

@@ -10,9 +10,10 @@ import (
 // anything is the policy that allows everything.
 type anything struct{}
 
-func (anything) Connect([]byte, *mqttio.Connect) ([]byte, error) { return nil, nil }
-func (anything) MayPublish([]byte) bool                          { return true }
-func (anything) MaySubscribe([]byte) bool                        { return true }
+func (anything) Connect([]byte, *mqttio.Connect) (Terms, error) { return Terms{}, nil }
+func (anything) MayPublish([]byte) bool                         { return true }
+func (anything) MaySubscribe([]byte) bool                       { return true }
+func (anything) MayReceive([]byte) bool                         { return true }
 
 // shallow is a policy that forbids topics and filters with too many levels, whatever else the policy below says.
 type shallow struct {
@@ -24,9 +25,9 @@ type shallow struct {
 var errDeepWill = errors.New("the topic of the will has too many levels (quotas.device.topic-levels)")
 
 // Connect looks at the will.
-func (p *shallow) Connect(pkt []byte, c *mqttio.Connect) ([]byte, error) {
+func (p *shallow) Connect(pkt []byte, c *mqttio.Connect) (Terms, error) {
 	if c.Will && !p.allows(c.WillTopic) {
-		return nil, errDeepWill
+		return Terms{}, errDeepWill
 	}
 	return p.policy.Connect(pkt, c)
 }
@@ -38,6 +39,9 @@ func (p *shallow) MayPublish(topic []byte) bool { return p.allows(topic) && p.po
 func (p *shallow) MaySubscribe(filter []byte) bool {
 	return p.allows(filter) && p.policy.MaySubscribe(filter)
 }
+
+// MayReceive has no limit: what is deep comes from others.
+func (p *shallow) MayReceive(topic []byte) bool { return p.policy.MayReceive(topic) }
 
 func (p *shallow) allows(topic []byte) bool {
 	if bytes.Count(topic, []byte{'/'}) < p.levels {

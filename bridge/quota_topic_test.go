@@ -124,6 +124,21 @@ func TestQuotaSubscriptionsRefusedForAnotherReason(t *testing.T) {
 	})
 }
 
+// TestQuotaBelowAMount: filters and levels are counted as the device writes them.
+func TestQuotaBelowAMount(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := &scene{rig: newRig(t, func(l *bridge.Limits) { l.Subscriptions, l.TopicLevels = 1, 2 }), v: v}
+		s.pass.Policy = openPolicy("m/")
+		s.online()
+		w := subscribingIn(v)
+		s.exchange("in part", w.subscribe("0001", "0003'a/b' 00 0001'b' 00 0005'a/b/c' 00"), w.subscribe("0001", "0005'm/a/b' 00"), nil)
+		s.answer(w.suback("0001", "00"), w.suback("0001", "00"+w.quota+w.denied))
+		s.exchange("given up", w.unsubscribe("0002", "0003'a/b'"), w.unsubscribe("0002", "0005'm/a/b'"), nil)
+		s.exchange("room again", w.subscribe("0003", "0001'b' 00"), w.subscribe("0003", "0003'm/b' 00"), nil)
+		s.exchange("PUBLISH", append(publish(v, "a/b/c", "x"), publish(v, "a/b", "x")...), publish(v, "m/a/b", "x"), nil)
+	})
+}
+
 func withLevels(n int) func(*bridge.Limits) { return func(l *bridge.Limits) { l.TopicLevels = n } }
 
 // TestQuotaTopicLevels: a topic or filter with too many levels is forbidden like any other, the will included.

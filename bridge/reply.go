@@ -6,13 +6,59 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// held are packets of the bridge's own for a device that cannot have them yet: it has no CONNACK, or a part of a long packet.
+// held are packets of the bridge's own for one end that cannot have them yet. They go in their order.
 type held struct {
-	buf  []byte // Headroom, then the packets
-	ends []int
+	buf   []byte // at least Headroom, then the packets; those before at are gone
+	at    int
+	marks []mark
 }
 
-// maxHeld is how many bytes are held for a device. One that asks for more of the bridge's answers meanwhile is ended.
+// mark is where a packet ends, and how many acknowledgements of its kind from the other end come before it.
+type mark struct {
+	end   int
+	kind  ackKind
+	after uint64
+}
+
+// ackKind is PUBACK or PUBREC: acknowledgements that have an order among themselves [MQTT-4.6.0-2] [MQTT-4.6.0-3].
+type ackKind int
+
+const (
+	kindPuback ackKind = iota
+	kindPubrec
+)
+
+// kindOf is the kind of acknowledgement that a message gets first.
+func kindOf(qos byte) ackKind { return ackKind(qos - 1) }
+
+// ackCounts counts acknowledgements, or the messages that get them.
+type ackCounts [2]uint64
+
+// ackOrder is what is known of the messages that went one way in a session with a policy. The bridge answers for those that did not
+// go on, and its answers must not overtake those of the other end for messages before them.
+type ackOrder struct {
+	passed ackCounts // messages that went on; owned by the pump that moves them
+	seen   ackCounts // acknowledgements that came back; owned by the other pump
+	told   ackCounts // those of them that were written; guarded by the lock of the end that they are for
+}
+
+func (o *ackOrder) pass(qos byte) {
+	if qos > 0 {
+		o.passed[kindOf(qos)]++
+	}
+}
+
+// see counts a packet of the other direction if it is an acknowledgement.
+func (o *ackOrder) see(t mqttio.Type) {
+	switch t {
+	case mqttio.TypePuback:
+		o.seen[kindPuback]++
+	case mqttio.TypePubrec:
+		o.seen[kindPubrec]++
+	}
+}
+
+// maxHeld is how many bytes are held for one end.
 const maxHeld = 64 << 10
 
 var errHeld = errors.New("too many forbidden packets before they could be answered")
@@ -20,21 +66,58 @@ var errHeld = errors.New("too many forbidden packets before they could be answer
 // ownPacket is what a packet of the bridge's own is appended to.
 func ownPacket() []byte { return make([]byte, mqttio.Headroom, mqttio.Headroom+16) }
 
+// add holds a packet, which begins after Headroom bytes. It reports whether there was room.
+func (h *held) add(buf []byte, kind ackKind, after uint64) bool {
+	if h.buf == nil {
+		h.buf, h.at = ownPacket(), mqttio.Headroom
+	}
+	if gone := h.at - mqttio.Headroom; gone > len(h.buf)/2 {
+		h.buf = append(h.buf[:mqttio.Headroom], h.buf[h.at:]...)
+		h.at = mqttio.Headroom
+		for i := range h.marks {
+			h.marks[i].end -= gone
+		}
+	}
+	if len(h.buf)-h.at+len(buf) > maxHeld {
+		return false
+	}
+	h.buf = append(h.buf, buf[mqttio.Headroom:]...)
+	h.marks = append(h.marks, mark{len(h.buf), kind, after})
+	return true
+}
+
+// ready reports whether a packet may go.
+func (h *held) ready(told *ackCounts) bool {
+	return len(h.marks) > 0 && told[h.marks[0].kind] >= h.marks[0].after
+}
+
+// take returns the packets that may go, as a run. It is good until the next add.
+func (h *held) take(told *ackCounts) (run []byte, ends []int) {
+	start := h.at - mqttio.Headroom // what stood there is gone
+	for h.ready(told) {
+		h.at = h.marks[0].end
+		ends = append(ends, h.at-start)
+		h.marks = h.marks[1:]
+	}
+	run = h.buf[start:h.at]
+	if len(h.marks) == 0 {
+		*h = held{}
+	}
+	return run, ends
+}
+
 // reply sends a packet, which begins after Headroom bytes, to the device: now, or as soon as the device can have it. Called by the
 // pump up. It reports whether the pump goes on.
-func (s *session) reply(buf []byte) bool {
+func (s *session) reply(buf []byte) bool { return s.replyAfter(buf, kindPuback, 0) }
+
+// replyAfter is reply for an acknowledgement that has so many of the broker's before it.
+func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
-	h := &s.held
-	if len(h.buf)+len(buf) > maxHeld {
+	if !s.held.add(buf, kind, after) {
 		s.end(ReasonPublishDenied, errHeld)
 		return false
 	}
-	if h.buf == nil {
-		h.buf = ownPacket()
-	}
-	h.buf = append(h.buf, buf[mqttio.Headroom:]...)
-	h.ends = append(h.ends, len(h.buf))
 	if err := s.writeHeld(); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false
@@ -42,12 +125,17 @@ func (s *session) reply(buf []byte) bool {
 	return true
 }
 
-// writeHeld sends what is held, if the device can have it. The caller holds devMu.
+// writeHeld sends of what is held what the device can have. The caller holds devMu.
 func (s *session) writeHeld() error {
-	if len(s.held.ends) == 0 || s.devPart || s.devDone || !s.devOpen {
+	if len(s.held.marks) == 0 || s.devPart || s.devDone || !s.devOpen {
 		return nil
 	}
-	h := s.held
-	s.held = held{}
-	return s.dev.WriteFrames(h.buf, h.ends)
+	told := new(ackCounts)
+	if s.policed != nil {
+		told = &s.policed.up.told
+	}
+	if !s.held.ready(told) {
+		return nil
+	}
+	return s.dev.WriteFrames(s.held.take(told))
 }

@@ -176,6 +176,22 @@ func (r *rig) packets(metric, direction, kind string) float64 {
 	return 0
 }
 
+// single returns a metric without labels.
+func (r *rig) single(metric string) float64 {
+	r.t.Helper()
+	families, err := r.reg.Gather()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	for _, f := range families {
+		if f.GetName() == "mqtt_ws_bridge_"+metric {
+			return f.GetMetric()[0].GetCounter().GetValue()
+		}
+	}
+	r.t.Fatalf("no metric %s", metric)
+	return 0
+}
+
 // logLines keeps what is logged.
 type logLines struct {
 	mu  sync.Mutex

@@ -56,7 +56,7 @@ type session struct {
 	devPart bool // the device has a part of a long packet
 	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
 	devOpen bool // the device has CONNACK
-	held    held // packets of the bridge's own that wait for one of these
+	held    held // packets of the bridge's own that wait for one of these, or for their turn
 
 	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 
@@ -86,6 +86,8 @@ type connectInfo struct {
 	version   mqttio.Version
 	clientID  string
 	maxPacket uint32 // that the device takes, in MQTT 5; 0: any
+	// takesAliases says that the broker may use topic aliases.
+	takesAliases bool
 }
 
 // cause is why a session ends.

@@ -10,7 +10,9 @@ type Access struct {
 	Sources       []AccessSource `koanf:"sources" doc:"Proofs of identity that a handshake may hold, looked for in this order; with an empty list the broker alone decides who connects."`
 	Connect       AccessConnect  `koanf:"connect" doc:"What the broker gets in CONNECT in place of what the device sent: texts with {{client_id}}, {{username}}, {{subject}}, {{token}}, {{address}}, {{source}} and {{.Claims.name}}; empty leaves a field as it is."`
 	Require       AccessRequire  `koanf:"require" doc:"What the device itself must send in CONNECT, as texts with the same placeholders; empty demands nothing."`
+	Mount         string         `koanf:"mount" doc:"A prefix that all topics of a device have at the broker and that it does not see, such as tenants/{{.Claims.tenant}}/; a level may hold {{client_id}}, {{username}}, {{subject}} or {{.Claims.name}}. Empty is none."`
 	Rules         []AccessRule   `koanf:"rules" doc:"Topics that devices may publish and subscribe to; the first rule that matches decides, and once there is one, what none matches is denied."`
+	RulesClaim    string         `koanf:"rules-claim" doc:"A claim of the identity with further rules, asked after rules: a list of texts such as allow publish a/b/#. With it, what no rule matches is denied even if rules is empty. Empty is none."`
 	Retain        bool           `koanf:"retain" doc:"Let devices publish retained messages and wills."`
 	DeniedPublish string         `koanf:"denied-publish" oneof:"answer close" doc:"A forbidden message is answered as the version of MQTT allows and dropped, or the session is closed."`
 	ExpiryWill    bool           `koanf:"expiry-will" doc:"Let the will fire when a session ends because its token or certificate has expired or its certificate was revoked."`

@@ -70,6 +70,8 @@ var samples = map[string][3]string{
 	"access.connect.user-properties": {"{X.a: 1}", "X.a=2", "X.a=3"},
 	"access.require.client-id":       {"a", "b", "c"},
 	"access.require.username":        {"a", "b", "c"},
+	"access.mount":                   {"a/", "b/", "c/"},
+	"access.rules-claim":             {"a", "b", "c"},
 	"access.retain":                  {"false", "FALSE", "false"},
 	"access.denied-publish":          {"close", "close", "close"},
 	"access.expiry-will":             {"false", "FALSE", "false"},

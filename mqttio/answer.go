@@ -35,36 +35,6 @@ func AppendSuback(dst []byte, v Version, id uint16, codes []byte) []byte {
 // CodeOfBroker stands in a list of codes where the broker's own is wanted. No SUBACK has such a code.
 const CodeOfBroker = 0xFF
 
-// AppendSubscribe appends the SUBSCRIBE packet pkt, whose header is h and which ParseSubscribe has read, to dst, with those of
-// its topic filters whose place in codes holds CodeOfBroker. At least one must.
-func AppendSubscribe(dst []byte, h Header, pkt []byte, s Subscribe, codes []byte) []byte {
-	kept := 0
-	s.eachEntry(func(i int, entry []byte) {
-		if codes[i] == CodeOfBroker {
-			kept += len(entry)
-		}
-	})
-	head := pkt[h.Len : h.Size()-len(s.payload)]
-	dst = appendVarint(append(dst, h.First), len(head)+kept)
-	dst = append(dst, head...)
-	s.eachEntry(func(i int, entry []byte) {
-		if codes[i] == CodeOfBroker {
-			dst = append(dst, entry...)
-		}
-	})
-	return dst
-}
-
-// eachEntry visits every topic filter with its length and its options.
-func (s Subscribe) eachEntry(visit func(i int, entry []byte)) {
-	b := s.payload
-	for i := 0; len(b) > 0; i++ {
-		_, n := field(b)
-		visit(i, b[:n+1])
-		b = b[n+1:]
-	}
-}
-
 // ErrSubackCodes says that a SUBACK does not have a code for each topic filter that was sent.
 var ErrSubackCodes = errors.New("SUBACK does not answer every topic filter [MQTT-3.8.4-6]")
 

@@ -64,9 +64,9 @@ func TestSubscribeInParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		sent := mqttio.AppendSubscribe([]byte("x"), header(t, pkt), pkt, s, codes)
-		if want := append([]byte("x"), b(t, tt.sent)...); !bytes.Equal(sent, want) {
-			t.Errorf("sent % x, want % x", sent, want)
+		sent, err := mqttio.Mount("").AppendSubscribe([]byte("x"), header(t, pkt), pkt, s, codes, len(pkt))
+		if want := append([]byte("x"), b(t, tt.sent)...); err != nil || !bytes.Equal(sent, want) {
+			t.Errorf("sent % x, %v, want % x", sent, err, want)
 		}
 		ack := b(t, tt.suback)
 		merged, err := mqttio.AppendMerged([]byte("x"), header(t, ack), ack, tt.v, codes)
@@ -111,8 +111,11 @@ func FuzzAppendSubscribe(f *testing.F) {
 		if len(want) == 0 {
 			return
 		}
-		out := mqttio.AppendSubscribe(nil, h, in, s, codes)
-		if err := check(out, v, mqttio.Up); err != nil {
+		out, err := mqttio.Mount("").AppendSubscribe(nil, h, in, s, codes, len(in))
+		if err == nil {
+			err = check(out, v, mqttio.Up)
+		}
+		if err != nil {
 			t.Fatalf("% x became % x: %v", in, out, err)
 		}
 		back, err := mqttio.ParseSubscribe(header(t, out), out, v)

@@ -14,6 +14,8 @@ const (
 	mediumBuffer = 16 << 10
 	// The largest topic and a packet identifier must fit as well, to be looked at before a long PUBLISH is let through.
 	largeBuffer = MaxWhole + 1<<10
+	// MaxGrow is how many bytes longer a stream's packet can be made at most.
+	MaxGrow = 1 << 10
 	// maxRun is how many packets one run holds.
 	maxRun = 256
 )
@@ -49,4 +51,29 @@ func takeBuffer(class int8) *buffer {
 func (b *buffer) free() {
 	b.ends = b.ends[:0]
 	bufferPools[b.class].Put(b)
+}
+
+// edit is where the run of a stream lies after some of its packets were replaced: Headroom, then the packets. Its capacity is that
+// of the buffer they came from and MaxGrow, so that one packet can grow as it is copied; what follows is taken as far as it fits.
+type edit struct {
+	b     []byte
+	class int8
+}
+
+var editPools [len(bufferSizes)]sync.Pool
+
+// takeEdit takes an empty one from the pool of the class of the buffer whose packets it is to hold.
+func takeEdit(class int8) *edit {
+	if e, ok := editPools[class].Get().(*edit); ok {
+		return e
+	}
+	return &edit{b: make([]byte, 0, Headroom+bufferSizes[class]+MaxGrow), class: class}
+}
+
+// fits reports whether there is room for n bytes more. Where nothing is yet there always is.
+func (e *edit) fits(n int) bool { return len(e.b) <= Headroom || len(e.b)+n <= cap(e.b) }
+
+func (e *edit) free() {
+	e.b = e.b[:0]
+	editPools[e.class].Put(e)
 }

@@ -12,6 +12,8 @@ type ConnectEdit struct {
 	// UserProperties are added, in MQTT 5. Those that the device sent under the same names are taken out: who reads them
 	// behind the bridge must be able to rely on them. 3.x has no place for them.
 	UserProperties []UserProperty
+	// Mount is what the topic and the response topic of the will are moved below.
+	Mount Mount
 }
 
 // UserProperty is a User Property of MQTT 5.
@@ -21,6 +23,7 @@ type UserProperty struct{ Name, Value string }
 var (
 	ErrEditLength   = errors.New("field of CONNECT longer than 65535 bytes")
 	ErrEditText     = errors.New("field of CONNECT that is not UTF-8, or has U+0000 in it")
+	ErrEditWill     = errors.New("topic or response topic of the will that the mount point does not hold: too long, or beginning with $")
 	ErrEditPassword = errors.New("password without user name, which MQTT 3.1 and 3.1.1 do not have [MQTT-3.1.2-22]")
 )
 
@@ -43,7 +46,7 @@ func AppendConnect(dst, pkt []byte, c *Connect, e *ConnectEdit) ([]byte, error) 
 	variable = append(variable, pkt[c.At.KeepAlive:c.At.Properties]...)
 	variable = e.appendProperties(variable, pkt, c)
 	variable = appendEdited(variable, e.ClientID, pkt[c.At.ClientID:c.At.Will])
-	variable = append(variable, pkt[c.At.Will:c.At.Username]...)
+	variable = e.appendWill(variable, pkt, c)
 	variable = appendEdited(variable, e.Username, pkt[c.At.Username:c.At.Password])
 	variable = appendEdited(variable, e.Password, pkt[c.At.Password:c.At.End])
 	dst = appendVarint(append(dst, pkt[0]), len(variable))
@@ -68,6 +71,9 @@ func (e *ConnectEdit) check(c *Connect) error {
 			return ErrEditText
 		}
 	}
+	if c.Will && !e.holdsWill(c) {
+		return ErrEditWill
+	}
 	if e.Password != nil && e.Username == nil && !c.HasUsername && c.Version != V5 {
 		return ErrEditPassword
 	}
@@ -85,7 +91,26 @@ func (e *ConnectEdit) size() int {
 	for _, p := range e.UserProperties {
 		n += 5 + len(p.Name) + len(p.Value)
 	}
-	return n + 4 // the lengths may grow
+	return n + 2*len(e.Mount) + 4 // the lengths may grow
+}
+
+// holdsWill reports whether the mount holds the topic and the response topic of the will.
+func (e *ConnectEdit) holdsWill(c *Connect) bool {
+	response, ok, _ := c.WillProperties.ResponseTopic()
+	return e.Mount.Holds(c.WillTopic) && (!ok || e.Mount.Holds(response))
+}
+
+// appendWill appends the will with all that belongs to it, if there is one.
+func (e *ConnectEdit) appendWill(dst, pkt []byte, c *Connect) []byte {
+	if !c.Will || e.Mount == "" {
+		return append(dst, pkt[c.At.Will:c.At.Username]...)
+	}
+	if c.Version == V5 {
+		dst = appendVarint(dst, e.Mount.propertiesSize(c.WillProperties, false))
+		dst = e.Mount.appendProperties(dst, c.WillProperties, false)
+	}
+	dst = e.Mount.appendTopic(dst, c.WillTopic)
+	return append(dst, pkt[c.At.Username-2-len(c.WillPayload):c.At.Username]...)
 }
 
 // flags returns the connect flags. Those of MQTT 3.1 may promise what is not there; they are made true if anything is

@@ -59,6 +59,11 @@ func TestAppendConnect(t *testing.T) {
 			mqttio.ConnectEdit{UserProperties: []mqttio.UserProperty{{Name: "n", Value: "v"}}}},
 		{"user property in 3.1.1", "0004'MQTT' 04 02 003C 0001'd'", "0004'MQTT' 04 02 003C 0001'd'",
 			mqttio.ConnectEdit{UserProperties: []mqttio.UserProperty{{Name: "n", Value: "v"}}}},
+		{"mount", "0004'MQTT' 04 2E 003C 0001'd' 0001'w' 0002'by'", "0004'MQTT' 04 2E 003C 0001'd' 0005'p/q/w' 0002'by'", mqttio.ConnectEdit{Mount: "p/q/"}},
+		{"mount without a will", "0004'MQTT' 04 02 003C 0001'd'", "0004'MQTT' 04 02 003C 0001'd'", mqttio.ConnectEdit{Mount: "p/q/"}},
+		{"mount with everything", "0004'MQTT' 05 C6 003C 00 0001'd' 0D 1800000005 080001'r' 090001'c' 0001'w' 0002'by' 0001'u' 0002'pw'",
+			"0004'MQTT' 05 C6 003C 00 0001'd' 0F 1800000005 080003'p/r' 090001'c' 0003'p/w' 0002'by' 0001'u' 0001'x'",
+			mqttio.ConnectEdit{Mount: "p/", Password: text("x")}},
 	} {
 		got, err := edit(t, packet(t, 0x10, tt.pkt), tt.edit)
 		if want := packet(t, 0x10, tt.want); err != nil || !bytes.Equal(got, want) {
@@ -90,6 +95,11 @@ func TestAppendConnectRefuses(t *testing.T) {
 			t.Errorf("%v: %d bytes, %v", tt.want, len(got), err)
 		}
 	}
+	for _, will := range []string{"00 0002'$w'", "05 080002'$r' 0001'w'", "03 080000 0001'w'"} {
+		if got, err := edit(t, packet(t, 0x10, "0004'MQTT' 05 06 003C 00 0001'd'"+will+"0000"), mqttio.ConnectEdit{Mount: "p/"}); err != mqttio.ErrEditWill || len(got) != 0 {
+			t.Errorf("%s: % x, %v", will, got, err)
+		}
+	}
 	if _, err := edit(t, packet(t, 0x10, "0004'MQTT' 04 02 003C 0001'd'"),
 		mqttio.ConnectEdit{Username: text("u"), Password: text("\xFF\x00")}); err != nil {
 		t.Errorf("a password is any bytes: %v", err)
@@ -98,7 +108,7 @@ func TestAppendConnectRefuses(t *testing.T) {
 
 // An edit changes what it says and nothing else, as both this package and paho read it.
 func FuzzAppendConnect(f *testing.F) {
-	for mask := range byte(16) {
+	for mask := range byte(32) {
 		f.Add(packet(f, 0x10, "0004'MQTT' 05 E6 0100 05 1100000E10 0003'dev' 05 1800000005 0003'w/t' 0002'by' 0001'u' 0002'pw'"), mask, "a", "b", "c", "n", "v")
 		f.Add(packet(f, 0x10, "0004'MQTT' 05 02 0100 0E 260001'n'0000 1100000E10 2100FF 0003'dev'"), mask, "", "é", "\xFF", "n", "")
 		f.Add(packet(f, 0x10, "0006'MQIsdp' 83 CE 003C 0003'dev' 0003'w/t' 0004'gone' 0001'u' 0002'pw'"), mask, "a", "b", "c", "n", "v")
@@ -124,6 +134,12 @@ func FuzzAppendConnect(f *testing.F) {
 		if mask&8 != 0 {
 			e.UserProperties = []mqttio.UserProperty{{Name: name, Value: value}}
 		}
+		if mask&16 != 0 {
+			e.Mount = "a/é/"
+			if c.Will {
+				want.WillTopic, want.WillProperties = mounted(e.Mount, c.WillTopic), mountedProperties(e.Mount, c.WillProperties)
+			}
+		}
 		out, err := mqttio.AppendConnect(nil, in, &c, &e)
 		if err != nil {
 			return
@@ -138,7 +154,7 @@ func FuzzAppendConnect(f *testing.F) {
 		} else if !bytes.Equal(got.Properties, c.Properties) {
 			t.Fatalf("properties % x became % x", c.Properties, got.Properties)
 		}
-		if mask&15 == 0 && !bytes.Equal(out[header(t, out).Len:], in[header(t, in).Len:header(t, in).Size()]) {
+		if mask&31 == 0 && !bytes.Equal(out[header(t, out).Len:], in[header(t, in).Len:header(t, in).Size()]) {
 			t.Fatalf("% x became % x by no edit", in, out)
 		}
 		pahoAgrees(t, out)

@@ -20,8 +20,8 @@
 // password its flags promise.
 //
 // The bridge forwards packets byte for byte. What it says itself is made by [AppendConnack], [AppendDisconnect],
-// [AppendAck] and [AppendSuback]; and where it has to change a packet, [AppendConnect], [AppendSubscribe] and
-// [AppendMerged] copy all of it that is not changed.
+// [AppendAck] and [AppendSuback]; and where it has to change a packet, [AppendConnect], [AppendMerged] and
+// the methods of [Mount] copy all of it that is not changed.
 //
 // There is no state: all functions may be called concurrently, and where a function takes a [Version], any that is not
 // one of the three counts as 3.1.1.

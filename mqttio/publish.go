@@ -109,6 +109,30 @@ func checkPublishHead(h Header, head []byte, v Version, d Direction) (n int, err
 	return n, nil
 }
 
+// CheckProperties checks the properties of a PUBLISH of version v up that ParsePublishHead has read, which CheckPublishHead does
+// not look at. The error is an *Error.
+func (p Publish) CheckProperties(v Version) error {
+	if v != V5 {
+		return nil
+	}
+	found, err := p.Properties.check(TypePublish)
+	if err != nil {
+		return err
+	}
+	return checkFound(found, len(p.Topic) == 0)
+}
+
+// checkFound checks which properties a PUBLISH up has.
+func checkFound(found uint64, noTopic bool) error {
+	switch {
+	case has(found, PropSubscriptionID):
+		return errUpSubscriptionID
+	case noTopic && !has(found, PropTopicAlias):
+		return errTopicNoAlias
+	}
+	return nil
+}
+
 func checkPublish(h Header, pkt []byte, v Version, d Direction) error {
 	n, err := checkPublishHead(h, pkt, v, d)
 	if err != nil || v != V5 {
@@ -126,13 +150,8 @@ func checkPublish(h Header, pkt []byte, v Version, d Direction) error {
 		return nil // no properties
 	}
 	found, _, err := checkBlock(pkt[n:], TypePublish)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case has(found, PropSubscriptionID):
-		return errUpSubscriptionID
-	case topic == 0 && !has(found, PropTopicAlias):
-		return errTopicNoAlias
 	}
-	return nil
+	return checkFound(found, topic == 0)
 }

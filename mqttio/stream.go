@@ -43,10 +43,14 @@ type Stream struct {
 	MinPart int
 	// MaxRun is how many packets a run has at most. 0: as many as there is room for.
 	MaxRun int
+	// Grow is how many bytes longer Replace may make a packet. At most MaxGrow.
+	Grow int
 
 	buf *buffer
-	pos int // buf.b[Headroom:pos] is the run, buf.b[pos:end] was not looked at yet
+	pos int // buf.b[Headroom:pos] is the run unless it was edited, buf.b[pos:end] was not looked at yet
 	end int
+
+	edit *edit // where the run lies once a packet was replaced; else nil
 
 	left int    // bytes after pos that belong to the long packet under way
 	long Header // of that packet
@@ -94,6 +98,9 @@ func (s *Stream) Next() (p Packet, err error) {
 	}
 	if size > len(b) {
 		return s.nextLong(h, b)
+	}
+	if s.edit != nil && !s.edit.fits(size+s.Grow) {
+		return p, ErrRunFull
 	}
 	b = b[:size]
 	if s.Version != 0 {
@@ -143,6 +150,12 @@ func (s *Stream) nextPart(first bool) (p Packet, err error) {
 	if n > MaxWhole {
 		n = MaxWhole
 	}
+	if s.edit != nil && !s.edit.fits(n+s.Grow) {
+		if first {
+			s.left = 0
+		}
+		return p, ErrRunFull
+	}
 	p = Packet{Header: s.long, Bytes: s.buf.b[s.pos : s.pos+n], First: first, Last: n == s.left}
 	s.left -= n
 	s.advance(n)
@@ -152,7 +165,32 @@ func (s *Stream) nextPart(first bool) (p Packet, err error) {
 func (s *Stream) advance(n int) {
 	s.pos += n
 	s.want = 0
+	if s.edit != nil {
+		s.edit.b = append(s.edit.b, s.buf.b[s.pos-n:s.pos]...)
+		s.buf.ends = append(s.buf.ends, len(s.edit.b))
+		return
+	}
 	s.buf.ends = append(s.buf.ends, s.pos)
+}
+
+// Replace puts what with appends to dst in place of the packet, or the part of one, that Next returned last, whose bytes stay
+// good. It must be something, and longer by at most Grow bytes. The run lies in a second buffer from then on, until Done.
+func (s *Stream) Replace(with func(dst []byte) []byte) {
+	before, ends := s.RunBefore()
+	if s.edit == nil {
+		s.edit = takeEdit(s.buf.class)
+		s.edit.b = append(s.edit.b, before...)
+	}
+	s.edit.b = with(s.edit.b[:len(before)])
+	s.buf.ends = append(ends, len(s.edit.b))
+}
+
+// whole is the buffer in which the run lies.
+func (s *Stream) whole() []byte {
+	if s.edit != nil {
+		return s.edit.b
+	}
+	return s.buf.b[:s.pos]
 }
 
 // Run returns the packets found since the last Done as one piece: buf[Headroom:] begins with the first, and each of ends
@@ -161,7 +199,7 @@ func (s *Stream) Run() (buf []byte, ends []int) {
 	if s.buf == nil {
 		return nil, nil
 	}
-	return s.buf.b[:s.pos], s.buf.ends
+	return s.whole(), s.buf.ends
 }
 
 // RunBefore returns the run without the packet, or part of one, that Next returned last. Who writes that and calls Done has
@@ -169,17 +207,20 @@ func (s *Stream) Run() (buf []byte, ends []int) {
 func (s *Stream) RunBefore() (buf []byte, ends []int) {
 	ends = s.buf.ends[:len(s.buf.ends)-1]
 	if len(ends) == 0 {
-		return s.buf.b[:Headroom], nil
+		return s.whole()[:Headroom], ends
 	}
-	return s.buf.b[:ends[len(ends)-1]], ends
+	return s.whole()[:ends[len(ends)-1]], ends
 }
 
-// DropLast takes the packet that Next returned last out of the run. It must have been a whole one, and the first call since.
+// DropLast takes the packet that Next returned last out of the run, and forgets what follows it. It must have been a whole one,
+// and the first call since.
 func (s *Stream) DropLast() {
-	ends := s.buf.ends[:len(s.buf.ends)-1]
-	s.buf.ends, s.pos = ends, Headroom
-	if len(ends) > 0 {
-		s.pos = ends[len(ends)-1]
+	before, ends := s.RunBefore()
+	s.buf.ends = ends
+	if s.edit != nil {
+		s.edit.b = before
+	} else {
+		s.pos = len(before)
 	}
 	s.end = s.pos
 }
@@ -190,6 +231,10 @@ func (s *Stream) Done() {
 		return
 	}
 	s.buf.ends = s.buf.ends[:0]
+	if s.edit != nil {
+		s.edit.free()
+		s.edit = nil
+	}
 	if s.pos == s.end {
 		s.buf.free()
 		s.buf, s.pos, s.end = nil, 0, 0
@@ -253,8 +298,12 @@ func (s *Stream) class() int8 {
 	return classSmall
 }
 
-// Close frees the buffer.
+// Close frees the buffers.
 func (s *Stream) Close() {
+	if s.edit != nil {
+		s.edit.free()
+		s.edit = nil
+	}
 	if s.buf != nil {
 		s.buf.free()
 		s.buf = nil

@@ -40,7 +40,7 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 	}
 	var sources []access.Source
 	for i := range a.Sources {
-		source, err := d.source(&a.Sources[i], cfg.Origins, log)
+		source, err := d.source(&a.Sources[i], cfg, log)
 		if err != nil {
 			return nil, fmt.Errorf("access.sources[%d]: %w", i, err)
 		}
@@ -76,18 +76,18 @@ const (
 	defaultCallbackTimeout = 2 * time.Second
 )
 
-func (d *door) source(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	switch s.Type {
 	case "basic":
 		users, err := passwords.Load(s.File)
 		return access.Basic{Users: users}, err
 	case "token":
-		return d.tokenSource(s, origins, log)
+		return d.tokenSource(s, cfg, log)
 	case "certificate":
 		return access.Certificate{Name: s.Name}, nil
 	case "callback":
 		service, err := d.service(s)
-		return access.Callback{Service: service, Origins: origins}, err
+		return access.Callback{Service: service, Origins: cfg.Origins}, err
 	}
 	return nil, fmt.Errorf("unknown type %q", s.Type)
 }
@@ -110,12 +110,14 @@ func (d *door) service(s *config.AccessSource) (*callback.Service, error) {
 	return service, err
 }
 
-func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.Logger) (access.Source, error) {
+func (d *door) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	keys, err := d.keys(s, log)
 	if err != nil {
 		return nil, err
 	}
-	verifier, err := token.New(token.Options{Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, Leeway: s.Leeway})
+	verifier, err := token.New(token.Options{
+		Keys: keys, Issuer: s.Issuer, Audience: s.Audience, Subject: s.Subject, List: cfg.Access.RulesClaim, Leeway: s.Leeway,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +130,7 @@ func (d *door) tokenSource(s *config.AccessSource, origins []string, log *slog.L
 	case "subprotocol":
 		find = access.InSubprotocol(s.Name)
 	case "cookie":
-		if find, err = access.InCookie(s.Name, origins); err != nil {
+		if find, err = access.InCookie(s.Name, cfg.Origins); err != nil {
 			return nil, err
 		}
 	}
@@ -207,23 +209,36 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
 	}
 	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
-	if len(a.Rules) > 0 {
-		rules := make([]topic.Rule, len(a.Rules))
-		for i, r := range a.Rules {
-			what := r.Allow + r.Deny
-			rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
-		}
-		var err error
-		if p.Rules, err = topic.Compile(rules); err != nil {
-			return nil, fmt.Errorf("access.rules: %w", err)
-		}
+	if err := setTopics(p, a); err != nil {
+		return nil, err
 	}
 	m := &p.Mapping
 	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
-		m.MustUsername == nil && p.Rules == nil {
+		m.MustUsername == nil && p.Mount == nil && p.Rules == nil {
 		return nil, nil
 	}
 	return p, nil
+}
+
+// setTopics reads the mount and the rules.
+func setTopics(p *access.Policy, a *config.Access) (err error) {
+	if a.Mount != "" {
+		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
+			return fmt.Errorf("access.mount: %q %w", a.Mount, err)
+		}
+	}
+	if p.RulesClaim = a.RulesClaim; len(a.Rules) == 0 && a.RulesClaim == "" {
+		return nil
+	}
+	rules := make([]topic.Rule, len(a.Rules))
+	for i, r := range a.Rules {
+		what := r.Allow + r.Deny
+		rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
+	}
+	if p.Rules, err = topic.Compile(rules); err != nil {
+		return fmt.Errorf("access.rules: %w", err)
+	}
+	return nil
 }
 
 // visit is what the door knows of one handshake, from its request to its end.

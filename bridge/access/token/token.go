@@ -29,6 +29,7 @@ var (
 	ErrIssuer    = errors.New("token of another issuer")
 	ErrAudience  = errors.New("token for another audience")
 	ErrClaims    = errors.New("token without a claim that is demanded")
+	ErrList      = errors.New("token whose claim with rules is neither a text nor a list of texts")
 )
 
 // Source has keys.
@@ -50,6 +51,7 @@ type Options struct {
 	Issuer   string        // iss; must not be empty
 	Audience []string      // one of them must be in aud; must not be empty
 	Subject  string        // the claim that names the device; empty: sub
+	List     string        // a claim that may be a list of texts; empty: none
 	Leeway   time.Duration // by how much clocks may differ
 }
 
@@ -62,8 +64,10 @@ type Verifier struct {
 // Claims are what a good token says.
 type Claims struct {
 	Subject string
-	Values  map[string]string // claims on the first level that are text, numbers or truth values
-	Expires time.Time         // leeway included
+	// Values are the claims on the first level that are text, numbers or truth values. That of Options.List is there too, whatever its
+	// length, with each text of a list in a line.
+	Values  map[string]string
+	Expires time.Time // leeway included
 }
 
 // New returns a verifier. It is an error not to say which issuer and audience are meant.
@@ -165,12 +169,38 @@ func (v *Verifier) read(claims jwt.MapClaims) (Claims, error) {
 			c.Values[name] = text
 		}
 	}
+	if value, there := claims[v.opts.List]; there && v.opts.List != "" {
+		text, ok := list(value)
+		if !ok {
+			return Claims{}, ErrList
+		}
+		c.Values[v.opts.List] = text
+	}
 	text, ok := scalar(claims[v.opts.Subject])
 	if !ok || text == "" || len(text) > maxClaim {
 		return Claims{}, ErrClaims
 	}
 	c.Subject = text
 	return c, nil
+}
+
+// list returns a text, or a list of texts with each in a line.
+func list(value any) (string, bool) {
+	items, ok := value.([]any)
+	if !ok {
+		text, ok := value.(string)
+		return text, ok
+	}
+	var b strings.Builder
+	for _, item := range items {
+		text, ok := item.(string)
+		if !ok {
+			return "", false
+		}
+		b.WriteString(text)
+		b.WriteByte('\n')
+	}
+	return b.String(), true
 }
 
 func scalar(value any) (string, bool) {

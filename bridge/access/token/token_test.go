@@ -44,6 +44,41 @@ func TestEveryAlgorithm(t *testing.T) {
 	}
 }
 
+// TestListClaim: one claim may be a list of texts, however long it is and however many others there are.
+func TestListClaim(t *testing.T) {
+	k := keys()
+	v, err := token.New(token.Options{Keys: token.Fixed{load(t, publicPEM(t, &k.ec.PublicKey), "", "")}, Issuer: "https://issuer.test", Audience: []string{"mqtt"}, List: "mqtt"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := make([]string, 60)
+	for i := range long {
+		long[i] = fmt.Sprintf("allow publish a/%060d", i)
+	}
+	for _, tt := range []struct {
+		value any
+		want  string
+		err   error
+	}{
+		{[]string{"one", "two"}, "one\ntwo\n", nil}, {[]string{}, "", nil}, {"one", "one", nil}, {long, strings.Join(long, "\n") + "\n", nil},
+		{[]any{"one", 2}, "", token.ErrList}, {map[string]any{"a": "b"}, "", token.ErrList}, {1, "", token.ErrList}, {nil, "", token.ErrList},
+		{[]any{[]string{"one"}}, "", token.ErrList},
+	} {
+		claims := with("mqtt", tt.value)
+		for i := range 64 {
+			claims[fmt.Sprint("x", i)] = "y"
+		}
+		c, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, k.ec, claims, nil))
+		if !errors.Is(err, tt.err) || c.Values["mqtt"] != tt.want {
+			t.Errorf("%v: %q, %v", tt.value, c.Values["mqtt"], err)
+		}
+	}
+	c, err := v.Verify(t.Context(), sign(t, jwt.SigningMethodES256, k.ec, good(), nil))
+	if value, there := c.Values["mqtt"]; err != nil || there {
+		t.Errorf("without the claim: %q, %v", value, err)
+	}
+}
+
 // TestForgedTokens is attack 44.
 func TestForgedTokens(t *testing.T) {
 	k := keys()

@@ -27,8 +27,8 @@ type Rule struct {
 // Rules is a list of rules ready for use. It does not change and is safe for concurrent use.
 type Rules struct {
 	publish, subscribe []rule
-	placeholders       []placeholder
-	unbound            Set // for all sessions, if there is no placeholder
+	placeholders
+	unbound Set // for all sessions, if there is no placeholder
 }
 
 // rule is one filter of a Rule.
@@ -36,6 +36,9 @@ type rule struct {
 	pattern
 	deny bool
 }
+
+// placeholders are the names that stand in some list of rules, or in a mount.
+type placeholders []placeholder
 
 // placeholder is a name that stands in some filter.
 type placeholder struct {
@@ -73,7 +76,7 @@ func Compile(rules []Rule) (*Rules, error) {
 		for _, filter := range in.Filters {
 			p, err := r.compile(filter)
 			if err != nil {
-				return nil, fmt.Errorf("rule %d: filter %q: %w", i, filter, err)
+				return nil, fmt.Errorf("rule %d: filter %.100q: %w", i, filter, err)
 			}
 			if in.Publish {
 				r.publish = append(r.publish, rule{p, in.Deny})
@@ -122,7 +125,7 @@ func (r *Rules) compile(filter string) (p pattern, err error) {
 
 var levelWithPlaceholder = regexp.MustCompile(`^([^{}]*)\{\{ *([a-z_]+|\.Subject|\.Claims\.[A-Za-z0-9_-]+) *\}\}([^{}]*)$`)
 
-func (r *Rules) compileLevel(text string, first bool) (level, error) {
+func (ps *placeholders) compileLevel(text string, first bool) (level, error) {
 	l := level{before: text, value: -1}
 	if strings.ContainsAny(text, "{}") {
 		m := levelWithPlaceholder.FindStringSubmatch(text)
@@ -138,7 +141,7 @@ func (r *Rules) compileLevel(text string, first bool) (level, error) {
 		default:
 			return l, errPlaceholder
 		}
-		l.value = r.placeholder(name, first && l.before == "")
+		l.value = ps.place(name, first && l.before == "")
 	}
 	switch {
 	case text == "+":
@@ -151,16 +154,16 @@ func (r *Rules) compileLevel(text string, first bool) (level, error) {
 	return l, nil
 }
 
-// placeholder returns the place of the value with that name.
-func (r *Rules) placeholder(name string, first bool) int {
-	for i := range r.placeholders {
-		if p := &r.placeholders[i]; p.name == name {
+// place returns the place of the value with that name.
+func (ps *placeholders) place(name string, first bool) int {
+	for i := range *ps {
+		if p := &(*ps)[i]; p.name == name {
 			p.first = p.first || first
 			return i
 		}
 	}
-	r.placeholders = append(r.placeholders, placeholder{name, first})
-	return len(r.placeholders) - 1
+	*ps = append(*ps, placeholder{name, first})
+	return len(*ps) - 1
 }
 
 // plainText reports whether s is UTF-8 without control characters.

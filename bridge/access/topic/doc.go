@@ -27,4 +27,9 @@
 // The filter of a subscription may match many topics. It is granted only if one rule allows all of them and no rule before
 // that one denies any: an overlap is enough for a refusal. A shared subscription, $share/name/filter, is judged by its
 // filter.
+//
+// # Mounts
+//
+// A [Mount] makes the prefix that a device's topics have at the broker. Its text is read as a filter's, and what may not stand
+// for a placeholder there may not here; a value that is not known is an error.
 package topic

@@ -13,6 +13,15 @@ const maxValue = 256
 type Set struct {
 	rules  *Rules
 	values []string // of the placeholders; empty: not known
+	next   *Set     // asked about what no rule speaks of; nil: that is denied
+}
+
+// Then returns the rules of s with those of next behind them.
+func (s *Set) Then(next *Set) *Set {
+	if s.next != nil {
+		next = s.next.Then(next)
+	}
+	return &Set{rules: s.rules, values: s.values, next: next}
 }
 
 // ValueError says that a value cannot stand in a topic filter. It does not hold the value, which is the device's own.
@@ -30,25 +39,48 @@ func (r *Rules) Bind(value func(name string) string) (*Set, error) {
 	if len(r.placeholders) == 0 {
 		return &r.unbound, nil
 	}
-	s := &Set{rules: r, values: make([]string, len(r.placeholders))}
-	for i, p := range r.placeholders {
+	values, err := r.placeholders.values(value)
+	if err != nil {
+		return nil, err
+	}
+	return &Set{rules: r, values: values}, nil
+}
+
+// values asks for the value of each placeholder.
+func (ps placeholders) values(value func(name string) string) ([]string, error) {
+	values := make([]string, len(ps))
+	for i, p := range ps {
 		v := value(p.name)
 		if len(v) > maxValue || strings.ContainsAny(v, "/+#") || !plainText(v) || p.first && strings.HasPrefix(v, "$") {
 			return nil, &ValueError{p.name}
 		}
-		s.values[i] = v
+		values[i] = v
 	}
-	return s, nil
+	return values, nil
 }
 
 // MayPublish reports whether the device may publish to the topic. What is no topic name, it may not.
 func (s *Set) MayPublish(topic []byte) bool {
+	return s.allows(topic, func(r *Rules) []rule { return r.publish })
+}
+
+// MayReceive reports whether the device may have messages of the topic: whether it may subscribe to it alone. What is no topic
+// name, it may not. A topic that begins with $share/ is meant as it stands.
+func (s *Set) MayReceive(topic []byte) bool {
+	return s.allows(topic, func(r *Rules) []rule { return r.subscribe })
+}
+
+// allows reports whether the first rule that matches the topic allows it.
+func (s *Set) allows(topic []byte, of func(*Rules) []rule) bool {
 	if len(topic) == 0 || bytes.IndexByte(topic, '+') >= 0 || bytes.IndexByte(topic, '#') >= 0 {
 		return false
 	}
-	for i := range s.rules.publish {
-		if r := &s.rules.publish[i]; r.matches(topic, s.values) {
-			return !r.deny
+	for ; s != nil; s = s.next {
+		rules := of(s.rules)
+		for i := range rules {
+			if r := &rules[i]; r.matches(topic, s.values) {
+				return !r.deny
+			}
 		}
 	}
 	return false
@@ -69,13 +101,13 @@ func (s *Set) MaySubscribe(filter []byte) bool {
 	if !tail && len(filter) == 0 || !wellFormed(filter) {
 		return false
 	}
-	for i := range s.rules.subscribe {
-		r := &s.rules.subscribe[i]
-		switch r.relate(filter, tail, s.values) {
-		case covers:
-			return !r.deny
-		case overlaps:
-			if r.deny {
+	for ; s != nil; s = s.next {
+		for i := range s.rules.subscribe {
+			r := &s.rules.subscribe[i]
+			switch relation := r.relate(filter, tail, s.values); {
+			case relation == covers:
+				return !r.deny
+			case relation == overlaps && r.deny:
 				return false
 			}
 		}

@@ -1,0 +1,230 @@
+package bridge
+
+import (
+	"errors"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// policedDown is what a session with a policy remembers of the messages of the broker. Owned by the pump down.
+type policedDown struct {
+	judged      bool // messages are judged: the broker has kept subscriptions that were not
+	withholding bool // the rest of a long PUBLISH is kept from the device
+	answer      withheldAnswer
+	order       ackOrder            // messages of the broker
+	lost        map[uint16]struct{} // topic aliases that the device did not hear of
+	untold      map[uint16]struct{} // QoS 2 messages that the device did not get and that await PUBREL, in 3.x
+}
+
+// withheldAnswer is what the broker hears of a message that the device does not get, when the last part of it was read.
+type withheldAnswer struct {
+	pkt   []byte // after Headroom; nil: nothing
+	kind  ackKind
+	after uint64
+}
+
+var (
+	errTooManyWithheld = errors.New("too many messages with topic aliases or QoS 2 that the device may not have")
+	errBrokerAlias     = errors.New("PUBLISH that may set a topic alias and whose properties cannot be read")
+)
+
+// setMount lets the device's topics lie below the mount.
+func (s *session) setMount(m mqttio.Mount) {
+	s.policed.mount = m
+	s.up.stream.Grow = 2*len(m) + 8 // the topic, the response topic, and lengths
+}
+
+// accepted reads what CONNACK says. Called by the pump down.
+func (pol *policed) accepted(ack *mqttio.Connack, v mqttio.Version) {
+	pol.brokerMost.Store(ack.MaximumPacketSize)
+	pol.down.judged = ack.SessionPresent || v == mqttio.V31 && pol.keeps // 3.1 does not say whether it was there
+}
+
+// most is how large a packet up may become, at most limit.
+func (pol *policed) most(limit int) int {
+	if m := pol.brokerMost.Load(); m > 0 && uint64(m) < uint64(limit) {
+		return int(m)
+	}
+	return limit
+}
+
+// mountUp says what a PUBLISH is below the mount; false: there is no such packet.
+func (s *session) mountUp(p *mqttio.Packet, q *mqttio.Publish) (edit mqttio.PublishEdit, ok bool) {
+	m := s.policed.mount
+	if m == "" {
+		return edit, true
+	}
+	if len(q.Topic) > 0 && !m.Holds(q.Topic) {
+		return edit, false
+	}
+	if response, ok, _ := q.Properties.ResponseTopic(); ok && !m.Holds(response) {
+		return edit, false
+	}
+	edit = m.Up(p.Header, p.Bytes, s.connect.version, q)
+	return edit, edit.Size <= s.policed.most(mqttio.MaxPacketSize)
+}
+
+// mountUnsubscribe passes UNSUBSCRIBE on with its filters below the mount. What the device cannot have subscribed to is
+// unsubscribed from all the same: the broker has the answer to that.
+func (s *session) mountUnsubscribe(p *mqttio.Packet) bool {
+	if s.policed.mount == "" {
+		return true
+	}
+	u, err := mqttio.ParseUnsubscribe(p.Header, p.Bytes, s.connect.version)
+	if err != nil {
+		return true // it was checked
+	}
+	rest, err := s.policed.mount.AppendUnsubscribe(nil, p.Header, p.Bytes, u, s.policed.most(mqttio.MaxWhole))
+	return s.passInstead(rest, err)
+}
+
+// passInstead passes another packet on in place of the one just found, which stays counted.
+func (s *session) passInstead(pkt []byte, err error) bool {
+	run, ends := s.up.stream.RunBefore()
+	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
+		return false
+	}
+	if err != nil {
+		s.end(ReasonPacketTooLarge, err)
+		return false
+	}
+	s.up.tally.flush()
+	s.up.stream.Done()
+	return s.writeBroker(pkt)
+}
+
+// judgeDown looks at a packet, or a part of one, from the broker. It reports whether the pump goes on.
+func (s *session) judgeDown(p *mqttio.Packet) bool {
+	down := &s.policed.down
+	if down.withholding {
+		return s.withhold(p)
+	}
+	if !p.First {
+		return true
+	}
+	s.policed.up.see(p.Header.Type())
+	switch p.Header.Type() {
+	case mqttio.TypePublish:
+		if s.policed.mount != "" || down.judged {
+			return s.judgeMessage(p)
+		}
+	case mqttio.TypeSuback:
+		s.learnSuback(p)
+		return s.mergeSuback(p)
+	case mqttio.TypePubrel:
+		return s.releaseUntold(p)
+	}
+	return true
+}
+
+// judgeMessage passes a message on as the device is to see it, or keeps it from the device.
+func (s *session) judgeMessage(p *mqttio.Packet) bool {
+	v, pol := s.connect.version, s.policed
+	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)
+	if err == nil {
+		_, _, err = q.Properties.ResponseTopic()
+	}
+	if err != nil {
+		if s.connect.takesAliases {
+			s.end(ReasonBrokerMalformed, errBrokerAlias)
+			return false
+		}
+		q, _ = mqttio.ParsePublishHead(p.Header, p.Bytes, mqttio.V311) // topic and identifier were checked to be there
+		return s.withholdMessage(p, &q)
+	}
+	alias := uint16(0)
+	if v == mqttio.V5 {
+		alias = q.TopicAlias()
+	}
+	may := false
+	if topic, inside := pol.mount.Device(q.Topic); len(topic) > 0 {
+		may = inside && (!pol.down.judged || pol.policy.MayReceive(topic))
+	} else if len(q.Topic) == 0 {
+		_, lost := pol.down.lost[alias]
+		may = alias > 0 && !lost
+	}
+	if alias > 0 && len(q.Topic) > 0 {
+		if may {
+			delete(pol.down.lost, alias)
+		} else if !remember(&pol.down.lost, alias, maxLost) {
+			s.end(ReasonBrokerMalformed, errTooManyWithheld)
+			return false
+		}
+	}
+	if !may {
+		return s.withholdMessage(p, &q)
+	}
+	pol.down.order.pass(q.QoS)
+	if pol.mount != "" {
+		edit := pol.mount.Down(p.Header, p.Bytes, v, &q)
+		s.down.stream.Replace(edit.Append)
+	}
+	return true
+}
+
+// withholdMessage keeps a message from the device, and answers the broker for it as the version allows: a message that nobody
+// acknowledged would come again for ever.
+func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
+	s.b.metrics.withheld.Inc()
+	v, down := s.connect.version, &s.policed.down
+	switch q.QoS {
+	case 1:
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, q.PacketID, codeForbidden)
+		down.answer = withheldAnswer{ack, kindPuback, down.order.passed[kindPuback]}
+	case 2:
+		if v != mqttio.V5 && !remember(&down.untold, q.PacketID, maxUnsaid) {
+			s.end(ReasonBrokerMalformed, errTooManyWithheld)
+			return false
+		}
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, q.PacketID, codeForbidden)
+		down.answer = withheldAnswer{ack, kindPubrec, down.order.passed[kindPubrec]}
+	}
+	return s.withhold(p)
+}
+
+// withhold takes a packet, or a part of one, out of what goes to the device. With the last part goes the answer.
+func (s *session) withhold(p *mqttio.Packet) bool {
+	down := &s.policed.down
+	down.withholding = !p.Last
+	s.down.tally.drop(p)
+	if !s.flushDownBefore() {
+		return false
+	}
+	if answer := down.answer; p.Last && answer.pkt != nil {
+		down.answer = withheldAnswer{}
+		return s.answerBroker(answer)
+	}
+	return true
+}
+
+// releaseUntold ends the QoS 2 exchange of a message that the device did not get.
+func (s *session) releaseUntold(p *mqttio.Packet) bool {
+	down := &s.policed.down
+	if len(down.untold) == 0 {
+		return true
+	}
+	a, err := mqttio.ParseAck(p.Header, p.Bytes, s.connect.version)
+	if err != nil {
+		return true // it was checked
+	}
+	if _, ok := down.untold[a.PacketID]; !ok {
+		return true
+	}
+	delete(down.untold, a.PacketID)
+	down.answer.pkt = mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
+	return s.withhold(p)
+}
+
+// flushDownBefore writes the run without the packet just found, which is forgotten.
+func (s *session) flushDownBefore() bool {
+	run, ends := s.down.stream.RunBefore()
+	if len(ends) > 0 {
+		if err := s.writeDevice(run, ends, false); err != nil {
+			s.end(ReasonDeviceLost, err)
+			return false
+		}
+	}
+	s.down.tally.flush()
+	s.down.stream.Done()
+	return true
+}
