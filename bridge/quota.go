@@ -77,7 +77,7 @@ func (s *session) hold(p *pump) bool {
 	select {
 	case <-timer.C:
 		return true
-	case <-s.over:
+	case <-s.stop:
 		return false
 	}
 }

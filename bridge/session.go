@@ -23,7 +23,7 @@ type session struct {
 	expires time.Duration
 	policed *policed      // nil if the broker decides alone
 	quota   Quota         // nil: none
-	over    chan struct{} // closed by end; nil without a quota
+	stop    chan struct{} // closed by end; nil without a quota
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
 	connect  connectInfo
@@ -106,7 +106,7 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 		s.expires = max(s.began+time.Until(pass.Expires), 1)
 	}
 	if s.quota != nil {
-		s.over = make(chan struct{})
+		s.stop = make(chan struct{})
 	}
 	if policy := b.quotaPolicy(pass.Policy); policy != nil {
 		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits.Subscriptions)}
@@ -131,8 +131,8 @@ func (s *session) end(r *Reason, err error) {
 	if !s.cause.CompareAndSwap(nil, &cause{r, err}) {
 		return
 	}
-	if s.over != nil {
-		close(s.over)
+	if s.stop != nil {
+		close(s.stop)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,6 +145,7 @@ func (s *session) end(r *Reason, err error) {
 		s.unpark()
 	case !s.farewell:
 		s.interrupt(r)
+		s.wakeOther()
 	}
 }
 
@@ -196,31 +197,50 @@ func (s *session) pump() {
 }
 
 func (s *session) runUp() {
-	s.guard(s.pumpUp)
-	if s.ending() {
-		s.closeBrokerWrite()
-		s.sayGoodbye()
+	for s.guard(s.pumpUp); !s.ending(); s.guard(s.pumpUp) {
+		if s.rest(&s.upRuns) {
+			return
+		}
 	}
-	s.ended(&s.upRuns)
+	s.closeBrokerWrite()
+	s.sayGoodbye()
+	s.over(&s.upRuns)
 }
 
 func (s *session) runDown() {
-	s.guard(s.pumpDown)
-	s.ended(&s.downRuns)
+	for s.guard(s.pumpDown); !s.ending(); s.guard(s.pumpDown) {
+		if s.rest(&s.downRuns) {
+			return
+		}
+	}
+	s.over(&s.downRuns)
 }
 
-// ended is the last thing that a pump's goroutine does. The second one finishes the session, or parks it.
-func (s *session) ended(runs *bool) {
+// rest ends a pump's goroutine because the session pauses; the second one parks the session. False says that there is no pause any
+// more, and the pump must go on.
+func (s *session) rest(runs *bool) bool {
+	s.mu.Lock()
+	if s.ending() || !s.pausing.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	*runs = false
+	last := !s.upRuns && !s.downRuns
+	s.mu.Unlock()
+	if last && !s.park() {
+		go s.pump()
+	}
+	return true
+}
+
+// over ends a pump's goroutine because the session ends; the second one finishes it.
+func (s *session) over(runs *bool) {
 	s.mu.Lock()
 	*runs = false
 	last := !s.upRuns && !s.downRuns
 	s.mu.Unlock()
-	switch {
-	case !last:
-	case s.goodbyeSaid():
+	if last {
 		s.finish()
-	case s.ending() || !s.park():
-		go s.pump()
 	}
 }
 

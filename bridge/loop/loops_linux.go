@@ -107,8 +107,9 @@ func (p *Place) Leave() { p.loop.leave(p) }
 
 // Block gives the session its goroutines back, and the loop another one. It is called before the session waits.
 func (p *Place) Block() {
-	p.session.Blocked()
-	p.loop.handOver()
+	if p.session.Blocked() {
+		p.loop.handOver()
+	}
 }
 
 // loop is one epoll set and the goroutine that waits for it.
@@ -143,6 +144,7 @@ func newLoop() (*loop, error) {
 	}
 	if err != nil {
 		unix.Close(set)
+		unix.Close(bell)
 		return nil, fmt.Errorf("create epoll set: %w", err)
 	}
 	l := &loop{set: set, bell: bell}
