@@ -113,6 +113,17 @@ func TestWithheldAnswerWaits(t *testing.T) {
 		s.dev.send(long[150_000:])
 		s.br.expect(seen[128<<10:])
 		s.br.expect(s.in5("4003 0102 87 4003 0103 87", "4002 0102 4002 0103"))
+		// One that is being dropped is nothing to wait for, even if it was found behind another packet, as here where that was cut in a
+		// large buffer.
+		s.dev.send(publishOf(v, 0x30, "x", 0, "", strings.Repeat("p", 40_000)), []byte{0xC0})
+		s.br.expect(publishOf(v, 0x30, testMount+"x", 0, "", strings.Repeat("p", 40_000)))
+		synctest.Wait()
+		forbidden := publishOf(v, 0x30, "$x", 0, "", strings.Repeat("p", 200_000))
+		s.dev.send([]byte{0}, forbidden[:66_000])
+		s.br.expect(hx("C000"))
+		synctest.Wait()
+		s.br.send(publishOf(v, 0x32, "t/b/x", 0x102, "", "p"))
+		s.br.expect(s.in5("4003 0102 87", "4002 0102"))
 	})
 }
 

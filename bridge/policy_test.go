@@ -304,6 +304,23 @@ func TestAnswersKeepTheirOrder(t *testing.T) {
 	})
 }
 
+// What waits is bounded, and not what ever waited.
+func TestAnswersWaitForEver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const v, batch = mqttio.V5, 30 // packets that one run holds
+		s := policedScene(t, v)
+		both := bytes.Repeat(append(publishOf(v, 0x32, "ok", 1, "", "x"), publishOf(v, 0x32, "no", 2, "", "x")...), batch)
+		passed := bytes.Repeat(publishOf(v, 0x32, "ok", 1, "", "x"), batch)
+		acks, answers := bytes.Repeat(hx("4002 0001"), batch), bytes.Repeat(hx("4003 0002 87"), batch)
+		s.exchange("the first", both, passed, nil)
+		for range 800 { // 120 KB
+			s.exchange("the next", both, passed, nil)
+			s.br.send(acks)
+			s.dev.expect(append(bytes.Clone(acks), answers...))
+		}
+	})
+}
+
 // TestConnectIsReplaced: the broker gets the policy's CONNECT, and what the device sent behind its own follows it.
 func TestConnectIsReplaced(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {

@@ -78,7 +78,7 @@ func (h *held) add(buf []byte, kind ackKind, after uint64) bool {
 			h.marks[i].end -= gone
 		}
 	}
-	if len(h.buf)-h.at+len(buf) > maxHeld {
+	if len(h.buf)+len(buf) > maxHeld {
 		return false
 	}
 	h.buf = append(h.buf, buf[mqttio.Headroom:]...)

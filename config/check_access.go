@@ -40,6 +40,9 @@ func (c *checker) access() {
 		c.refuse("access.sources", flawf("keep one; tls.client-ca may hold several authorities", "has %d sources of type certificate", certificates))
 	}
 	c.accessRules()
+	if m := c.cfg.Access.Mount; m != "" && !strings.HasSuffix(m, "/") {
+		c.refuse("access.mount", flawf("write / at its end", "%s would run into the topics", show(m)))
+	}
 }
 
 func (c *checker) tokenSource(path string, s *AccessSource) {

@@ -15,6 +15,8 @@ func FuzzStreamReplace(f *testing.F) {
 	f.Add(bytes.Repeat(small, 300), []byte{0}, []byte{0, 1, 2}, uint16(100))
 	f.Add(append(bytes.Repeat(small, 40), sized(70<<10)...), []byte{250, 3}, []byte{1}, uint16(1024))
 	f.Add(append(sized(60<<10), bytes.Repeat(small, 500)...), []byte{255}, []byte{1, 0, 1, 1, 2}, uint16(1024))
+	f.Add(append(sized(40<<10), bytes.Repeat(small, 1000)...), []byte{255}, []byte{1}, uint16(1024))
+	f.Add(append(append(sized(40<<10), bytes.Repeat(small, 20)...), sized(100<<10)...), []byte{255}, []byte{1}, uint16(1024))
 	f.Add(append(sized(mqttio.MaxWhole), small...), []byte{255}, []byte{0, 1}, uint16(1000))
 	f.Fuzz(func(t *testing.T, input, cuts, what []byte, grow uint16) {
 		if len(what) == 0 {

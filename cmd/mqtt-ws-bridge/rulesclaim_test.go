@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -45,5 +46,18 @@ func TestAccessRulesClaim(t *testing.T) {
 	}
 	if broker.Log.Count("Received PUBLISH from c-1") != 1 {
 		t.Errorf("the broker received:\n%s", broker.Log)
+	}
+}
+
+// TestTopicsOfAccess: what cannot work keeps the bridge from starting.
+func TestTopicsOfAccess(t *testing.T) {
+	for want, a := range map[string]config.Access{
+		"access.rules-claim: only a source":                {RulesClaim: "mqtt", Sources: []config.AccessSource{{Type: "basic"}}},
+		`access.mount: "a/+/" has a wildcard`:              {Mount: "a/+/"},
+		`access.rules: rule 0: filter "a/#/b": # may only`: {Rules: []config.AccessRule{{Allow: "all", Topics: []string{"a/#/b"}}}},
+	} {
+		if p, err := newPolicy(&a); p != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%v, want %s", err, want)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -229,6 +230,10 @@ func setTopics(p *access.Policy, a *config.Access) (err error) {
 	}
 	if p.RulesClaim = a.RulesClaim; len(a.Rules) == 0 && a.RulesClaim == "" {
 		return nil
+	}
+	hasClaims := func(s config.AccessSource) bool { return s.Type == "token" || s.Type == "callback" }
+	if a.RulesClaim != "" && !slices.ContainsFunc(a.Sources, hasClaims) {
+		return errors.New("access.rules-claim: only a source of type token or callback has claims with rules")
 	}
 	rules := make([]topic.Rule, len(a.Rules))
 	for i, r := range a.Rules {

@@ -13,9 +13,8 @@ import (
 )
 
 const (
-	maxToken  = 8 << 10 // bytes
-	maxClaims = 64      // that are kept
-	maxClaim  = 1024    // bytes of one that is kept
+	maxToken   = 8 << 10 // bytes
+	maxSubject = 1024    // bytes
 )
 
 // What is wrong with a token. These are all errors that Verify returns, but for those of a [Source].
@@ -64,8 +63,8 @@ type Verifier struct {
 // Claims are what a good token says.
 type Claims struct {
 	Subject string
-	// Values are the claims on the first level that are text, numbers or truth values. That of Options.List is there too, whatever its
-	// length, with each text of a list in a line.
+	// Values are the claims on the first level that are text, numbers or truth values, and that of Options.List, with each text of a
+	// list in a line.
 	Values  map[string]string
 	Expires time.Time // leeway included
 }
@@ -164,8 +163,7 @@ func (v *Verifier) read(claims jwt.MapClaims) (Claims, error) {
 	}
 	c := Claims{Expires: exp.Add(v.opts.Leeway), Values: make(map[string]string)}
 	for name, value := range claims {
-		text, ok := scalar(value)
-		if ok && len(text) <= maxClaim && len(c.Values) < maxClaims {
+		if text, ok := scalar(value); ok { // all of them: a rule that denies may need any, and the token bounds them
 			c.Values[name] = text
 		}
 	}
@@ -177,7 +175,7 @@ func (v *Verifier) read(claims jwt.MapClaims) (Claims, error) {
 		c.Values[v.opts.List] = text
 	}
 	text, ok := scalar(claims[v.opts.Subject])
-	if !ok || text == "" || len(text) > maxClaim {
+	if !ok || text == "" || len(text) > maxSubject {
 		return Claims{}, ErrClaims
 	}
 	c.Subject = text
