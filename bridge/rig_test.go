@@ -231,8 +231,9 @@ type upstreamFake struct {
 	size    atomic.Int64                                                                    // of new connections
 	dial    atomic.Pointer[func(context.Context, bridge.DeviceInfo) (bridge.Broker, error)] // replaces the usual
 	brokers chan *memnet.Conn
-	answers chan bool   // what Outcome was told
-	panics  atomic.Bool // in Outcome
+	answers chan bool    // what Outcome was told
+	panics  atomic.Bool  // in Outcome
+	stops   atomic.Int64 // a Duration for which Outcome, once, takes the watch's time
 }
 
 func newUpstreamFake() *upstreamFake {
@@ -261,5 +262,6 @@ func (u *upstreamFake) Outcome(_ string, answered bool) {
 	if u.panics.Load() {
 		panic("outcome")
 	}
+	time.Sleep(time.Duration(u.stops.Swap(0)))
 	u.answers <- answered
 }

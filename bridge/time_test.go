@@ -271,3 +271,26 @@ func TestDrainDeadline(t *testing.T) {
 		}
 	})
 }
+
+// TestSleepIsNoSilence: after the bridge has not looked for a while, a device gets its time again (attack 52).
+func TestSleepIsNoSilence(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := &scene{rig: newRig(t, nil), v: v}
+		s.onlineWith(20)
+		s.up.stops.Store(int64(time.Minute))
+		sleeper := &scene{rig: s.rig, v: v}
+		sleeper.dialled() // and gets no CONNACK: at the end of its time the watch stops
+		time.Sleep(75 * time.Second)
+		s.dev.send(hx("C000"))
+		s.br.expect(hx("C000"))
+		began := time.Now()
+		_ = s.dev.rest()
+		if took := time.Since(began); took < 30*time.Second || took > 30*time.Second+late {
+			t.Errorf("ended after %v, want 30 s", took)
+		}
+		_ = sleeper.dev.rest()
+		_, _ = s.br.rest()
+		_, _ = sleeper.br.rest()
+		s.settled()
+	})
+}

@@ -47,8 +47,10 @@ func (l *Limits) watchInterval() time.Duration {
 
 // watch runs until ctx ends.
 func (b *Bridge) watch(ctx context.Context) {
-	ticker := time.NewTicker(b.limits.watchInterval())
+	interval := b.limits.watchInterval()
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
+	awake := awake{interval: interval, last: b.now()}
 	var sessions []*session
 	var t tidy
 	for {
@@ -58,13 +60,31 @@ func (b *Bridge) watch(ctx context.Context) {
 		case <-ticker.C:
 		}
 		now := b.now()
+		running := awake.at(now)
 		sessions = b.snapshot(sessions)
 		for _, s := range sessions {
-			s.check(now)
+			s.check(now, running)
 		}
 		clear(sessions) // an ended session is not kept alive by the slice
 		t.look(now, int(b.parked.Load()))
 	}
+}
+
+// awake measures the time in which the process ran. When it was stopped for a while, as a whole machine may be, what peers sent
+// meanwhile waits to be read: their silence was not theirs.
+type awake struct {
+	interval time.Duration // between two looks
+	last     time.Duration // when the last was
+	slept    time.Duration
+}
+
+// at returns the time without what was slept before now.
+func (a *awake) at(now time.Duration) time.Duration {
+	if late := now - a.last - a.interval; late > a.interval {
+		a.slept += late
+	}
+	a.last = now
+	return now - a.slept
 }
 
 // tidy gives memory back to the system when many sessions have fallen quiet. They have freed their stacks and buffers, but
@@ -91,8 +111,9 @@ func (t *tidy) look(now time.Duration, parked int) {
 	}
 }
 
-// check ends the session if it is late. Called by the watch only.
-func (s *session) check(now time.Duration) {
+// check ends the session if it is late. Deadlines are held against now, silence and waiting against running, the time without what the
+// process slept. Called by the watch only.
+func (s *session) check(now, running time.Duration) {
 	l := &s.b.limits
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
@@ -106,12 +127,12 @@ func (s *session) check(now time.Duration) {
 		return
 	}
 	toDevice := s.dev.WriteProgress()
-	if still := w.toDevice.still(toDevice, now); toDevice&1 == 1 && still > l.WriteTimeout {
+	if still := w.toDevice.still(toDevice, running); toDevice&1 == 1 && still > l.WriteTimeout {
 		s.end(ReasonWriteTimeout, nil)
 		return
 	}
 	toBroker := s.brokerBusy.Load()
-	stalled := w.toBroker.still(toBroker, now)
+	stalled := w.toBroker.still(toBroker, running)
 	if toBroker&1 == 1 && stalled > l.WriteTimeout {
 		s.end(ReasonBrokerStalled, nil)
 		return
@@ -122,12 +143,12 @@ func (s *session) check(now time.Duration) {
 	// While the broker does not read, or a quota holds us back, we do not read: the silence is not the device's, and begins when that
 	// is over.
 	held := s.up.usage.held.Load()
-	silence := min(w.heard.still(s.upBytes.Load(), now), stalled, w.held.still(held, now))
+	silence := min(w.heard.still(s.upBytes.Load(), running), stalled, w.held.still(held, running))
 	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|held)&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
-	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), now))
+	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), running))
 	held |= s.down.usage.held.Load()
 	switch {
 	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
