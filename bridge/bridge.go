@@ -22,6 +22,8 @@ type Device interface {
 	WriteProgress() uint32
 	// Ping sends a ping of the framing below, if nothing is being written.
 	Ping() error
+	// Pending reports whether the next Read returns without one of the connection below.
+	Pending() bool
 	// NetConn is the connection below, and SetNetConn puts one in its place while nobody uses it.
 	NetConn() net.Conn
 	SetNetConn(nc net.Conn)
@@ -74,8 +76,9 @@ type Parked interface {
 	Wake()
 	// Ready has it read once from one end and do what follows. Called by the place's goroutine, if the place serves it.
 	Ready(e End)
-	// Blocked is called by whoever has to wait in a write meanwhile, before it does.
-	Blocked()
+	// Blocked is called by whoever has to wait in a write meanwhile, before it does. It reports whether that is the place's
+	// goroutine, which is the session's then until it returns from Ready.
+	Blocked() bool
 }
 
 // Place is where a session waits without goroutines.

@@ -63,17 +63,22 @@ func (s *session) pause() {
 func (s *session) carryOn() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.upRuns == s.downRuns || s.ending() || !s.pausing.CompareAndSwap(true, false) {
-		return // it is parking, or nothing has ended yet
+	if s.upRuns != s.downRuns && !s.ending() && s.pausing.CompareAndSwap(true, false) {
+		s.clearPause()
+		s.wakeOther()
 	}
-	s.clearPause()
-	if s.upRuns {
+}
+
+// wakeOther starts the pump that rests while the other one runs, if there is one. The caller holds mu.
+func (s *session) wakeOther() {
+	switch {
+	case s.upRuns && !s.downRuns:
 		s.downRuns = true
 		go s.runDown()
-		return
+	case s.downRuns && !s.upRuns:
+		s.upRuns = true
+		go s.runUp()
 	}
-	s.upRuns = true
-	go s.runUp()
 }
 
 // clearPause takes back the deadlines of pause. The caller holds mu.
@@ -134,7 +139,7 @@ func (s *session) leavePark() {
 	s.b.parked.Add(-1)
 	switch c := s.cause.Load(); {
 	case s.killed:
-		go s.closeBoth()
+		s.b.wg.Go(s.closeBoth)
 	case c != nil:
 		s.interrupt(c.reason)
 	}

@@ -66,6 +66,21 @@ func (s *session) serve(p part) bool {
 	return true
 }
 
+// servePing begins to serve a ping. It may not be written while the place serves the session something else, which is life enough.
+// Where the place does not serve, the connections are those of goroutines all the time, and there is nothing to begin.
+func (s *session) servePing() (serving, may bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case !s.parked || !s.place.Serves():
+		return false, true
+	case s.served != nobody:
+		return false, false
+	}
+	s.served = servedPing
+	return true, true
+}
+
 // Ready serves a session that is parked: one of its ends can be read from. It waits for nothing but a write to the other end
 // after Blocked was called, and then for as long as the session has goroutines.
 func (s *session) Ready(e End) {
@@ -86,9 +101,9 @@ func (s *session) Ready(e End) {
 	}
 }
 
+// stepUp reads once, and again only where nothing more need come on the socket for it to say something.
 func (s *session) stepUp() {
-	if s.fillUp() {
-		s.moveUp()
+	for s.fillUp() && s.moveUp() && s.dev.Pending() {
 	}
 }
 
@@ -112,12 +127,12 @@ func (s *session) servedWell() bool {
 	return true
 }
 
-// Blocked is called by the goroutine that serves the session, before it waits in a write.
-func (s *session) Blocked() {
+// Blocked is called by the goroutine that serves the session, before it waits in a write. It reports whether that is the place's.
+func (s *session) Blocked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.parked || s.served == nobody {
-		return
+		return false
 	}
 	p := s.served
 	s.served = nobody
@@ -129,4 +144,5 @@ func (s *session) Blocked() {
 	if p != servedDown {
 		go s.runDown()
 	}
+	return p != servedPing
 }

@@ -137,6 +137,7 @@ func (s *session) end(r *Reason, err error) {
 		s.unpark()
 	case !s.farewell:
 		s.interrupt(r)
+		s.wakeOther()
 	}
 }
 
@@ -188,31 +189,50 @@ func (s *session) pump() {
 }
 
 func (s *session) runUp() {
-	s.guard(s.pumpUp)
-	if s.ending() {
-		s.closeBrokerWrite()
-		s.sayGoodbye()
+	for s.guard(s.pumpUp); !s.ending(); s.guard(s.pumpUp) {
+		if s.rest(&s.upRuns) {
+			return
+		}
 	}
-	s.ended(&s.upRuns)
+	s.closeBrokerWrite()
+	s.sayGoodbye()
+	s.over(&s.upRuns)
 }
 
 func (s *session) runDown() {
-	s.guard(s.pumpDown)
-	s.ended(&s.downRuns)
+	for s.guard(s.pumpDown); !s.ending(); s.guard(s.pumpDown) {
+		if s.rest(&s.downRuns) {
+			return
+		}
+	}
+	s.over(&s.downRuns)
 }
 
-// ended is the last thing that a pump's goroutine does. The second one finishes the session, or parks it.
-func (s *session) ended(runs *bool) {
+// rest ends a pump's goroutine because the session pauses; the second one parks the session. False says that there is no pause any
+// more, and the pump must go on.
+func (s *session) rest(runs *bool) bool {
+	s.mu.Lock()
+	if s.ending() || !s.pausing.Load() {
+		s.mu.Unlock()
+		return false
+	}
+	*runs = false
+	last := !s.upRuns && !s.downRuns
+	s.mu.Unlock()
+	if last && !s.park() {
+		go s.pump()
+	}
+	return true
+}
+
+// over ends a pump's goroutine because the session ends; the second one finishes it.
+func (s *session) over(runs *bool) {
 	s.mu.Lock()
 	*runs = false
 	last := !s.upRuns && !s.downRuns
 	s.mu.Unlock()
-	switch {
-	case !last:
-	case s.goodbyeSaid():
+	if last {
 		s.finish()
-	case s.ending() || !s.park():
-		go s.pump()
 	}
 }
 

@@ -170,7 +170,10 @@ func (s *session) ping() {
 	if s.devPart || s.ending() {
 		return
 	}
-	serving := s.serve(servedPing)
+	serving, may := s.servePing()
+	if !may {
+		return
+	}
 	_ = s.dev.Ping() // a broken connection shows in the pumps
 	if serving {
 		s.servedWell()

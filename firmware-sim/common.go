@@ -68,13 +68,8 @@ func (c *common) endpoint(url string) (*wire.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.junit != "" {
-		// A run should not last an hour to find that its result has no place.
-		file, err := os.OpenFile(c.junit, os.O_WRONLY|os.O_CREATE, 0o644)
-		if err != nil {
-			return nil, couldNotRun{fmt.Errorf("--junit: %w", err)}
-		}
-		_ = file.Close()
+	if err := c.placeForJUnit(); err != nil {
+		return nil, err
 	}
 	e, err := wire.NewEndpoint(url, config)
 	if err != nil {
@@ -87,6 +82,27 @@ func (c *common) endpoint(url string) (*wire.Endpoint, error) {
 		}
 	}
 	return e, nil
+}
+
+// placeForJUnit makes sure that the result has a place before a run lasts an hour, and that no older result stands there for
+// one that did not come about.
+func (c *common) placeForJUnit() error {
+	if c.junit == "" {
+		return nil
+	}
+	file, err := os.OpenFile(c.junit, os.O_WRONLY|os.O_CREATE, 0o644)
+	if err != nil {
+		return couldNotRun{fmt.Errorf("--junit: %w", err)}
+	}
+	info, err := file.Stat()
+	_ = file.Close()
+	if err == nil && info.Mode().IsRegular() {
+		err = os.Remove(c.junit)
+	}
+	if err != nil {
+		return couldNotRun{fmt.Errorf("--junit: %w", err)}
+	}
+	return nil
 }
 
 func (c *common) tls() (*tls.Config, error) {

@@ -70,6 +70,9 @@ func TestExitCodes(t *testing.T) {
 		{3, "is it listening there", []string{"check", gone}},
 		{0, "101-size", []string{"check", "--list"}},
 		{0, "verdict: clean", []string{"load", "--url", good, "--mode", "qos1", "--messages", "5", "--duration", "2s", "--devices", "2"}},
+		{2, "--rate", []string{"load", "--url", good, "--mode", "idle", "--rate", "5"}},
+		{2, "--rate", []string{"load", "--url", good, "--mode", "connect", "--rate", "5"}},
+		{2, "--flood", []string{"load", "--url", good, "--mode", "down", "--rate", "5"}},
 		{2, "--mode", []string{"load", "--url", good, "--mode", "sideways"}},
 		{1, "nothing was received", []string{"load", "--url", good, "--mode", "down", "--devices", "1", "--duration", "200ms"}},
 		{3, "could connect", []string{"load", "--url", gone, "--timeout", "1s"}},
@@ -105,6 +108,19 @@ func TestMachineReadableResults(t *testing.T) {
 	}
 	if err := xml.Unmarshal(text, &suites); err != nil || len(suites.Suites) != 2 || suites.Suites[0].Failures == 0 {
 		t.Errorf("%v: %s", err, text)
+	}
+}
+
+func TestFailedRunLeavesNoResult(t *testing.T) {
+	junit := filepath.Join(t.TempDir(), "out.xml")
+	if err := os.WriteFile(junit, []byte("an older result"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if code, _, _ := sim(t, "run", "--url", nobody(t), "--messages", "1", "--junit", junit); code != 3 {
+		t.Errorf("exit %d", code)
+	}
+	if _, err := os.Stat(junit); !os.IsNotExist(err) {
+		t.Errorf("a file is there: %v", err)
 	}
 }
 

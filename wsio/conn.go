@@ -152,6 +152,10 @@ func (c *Conn) decodeRaw(raw []byte) int {
 	return n
 }
 
+// Pending reports whether the next Read does not read from the connection below: the device said more than the last Read returned,
+// or has ended. It belongs to the goroutine that reads.
+func (c *Conn) Pending() bool { return len(c.early) > 0 || c.readErr != nil }
+
 func (c *Conn) readRaw(p []byte) (int, error) {
 	if len(c.early) > 0 {
 		n := copy(p, c.early)

@@ -176,6 +176,9 @@ func (f *file) translate(op string, err error) error {
 	if errors.Is(err, os.ErrClosed) {
 		return net.ErrClosed
 	}
+	if number, ok := errors.AsType[syscall.Errno](err); ok {
+		return f.conn.failed(op, number)
+	}
 	if path, ok := errors.AsType[*os.PathError](err); ok {
 		err = path.Err
 	}

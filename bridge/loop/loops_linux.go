@@ -107,8 +107,9 @@ func (p *Place) Leave() { p.loop.leave(p) }
 
 // blocked is called before a write waits.
 func (p *Place) blocked() {
-	p.session.Blocked()
-	p.loop.handOver()
+	if p.session.Blocked() {
+		p.loop.handOver()
+	}
 }
 
 // loop is one epoll set and the goroutine that waits for it.
@@ -143,6 +144,7 @@ func newLoop() (*loop, error) {
 	}
 	if err != nil {
 		unix.Close(set)
+		unix.Close(bell)
 		return nil, fmt.Errorf("create epoll set: %w", err)
 	}
 	l := &loop{set: set, bell: bell}

@@ -22,7 +22,8 @@ type Settings struct {
 	KeepAlive time.Duration  // 0 for the profile's own
 	Timeout   time.Duration  // for handshake, CONNACK and writes; 0 means 10 s
 	MaxPacket int            // bytes; 0 means 1 MiB
-	Inflight  int            // QoS 1 and 2 messages under way per device; 0 means 16
+	Inflight  int            // QoS 1 and 2 messages under way per device; 0 means 16. The broker's Receive Maximum lowers it
+	Receive   uint16         // Receive Maximum of MQTT 5 devices; 0 says nothing, which means 65,535
 	Impair    impair.Spec    // laid over the profile's radio
 	Headers   []string       // further handshake header lines
 	Trace     func(clientID, line string)
@@ -42,10 +43,11 @@ type Identity struct {
 // Link is a device's open session, as its Behaviour uses it.
 type Link interface {
 	// Publish hands m to the connection. It waits while too many QoS 1 and 2 messages are under way, and returns before
-	// they are acknowledged. seq, when not 0, is the number under which the Observer hears of acknowledgement and resends.
+	// they are acknowledged. ErrNotTaken means that the connection ended before m was begun with: it is still the caller's.
+	// seq, when not 0, is the number under which the Observer hears of acknowledgement and resends.
 	Publish(ctx context.Context, m packet.Message, seq uint64) error
-	// Settle waits until nothing is under way, or until ctx ends.
-	Settle(ctx context.Context)
+	// Settle waits until nothing is under way, until nothing was acknowledged for the time given, or until ctx ends.
+	Settle(ctx context.Context, quiet time.Duration)
 	// Drop resets the connection without a farewell, as a power loss does.
 	Drop()
 }
@@ -127,8 +129,15 @@ func (d *Device) keepAlive() time.Duration {
 	return d.profile.KeepAlive
 }
 
+// ErrNotTaken is returned by Publish for a message that was neither sent nor kept.
+var ErrNotTaken = errors.New("the connection ended before the message was begun with")
+
 // errDone ends Run: the behaviour stays away for good.
 var errDone = errors.New("behaviour done")
+
+// Unfinished returns the numbers of the messages that the device still holds because the broker has not finished with them:
+// it would send them again. Call it when Run has returned, or at any time for how many there are just now.
+func (d *Device) Unfinished() []uint64 { return d.state.numbers() }
 
 // Run connects, and connects again after every loss with the profile's back-off, until ctx ends or the behaviour is
 // done. All connections are closed when it returns.
@@ -184,6 +193,9 @@ func (d *Device) connectOnce(ctx context.Context) (away time.Duration, online bo
 	away = d.does.Online(s.ctx, s)
 	if cause := context.Cause(s.ctx); cause != nil && ctx.Err() == nil {
 		d.counters.lost(cause)
+		if d.settings.Clean {
+			d.state.forget() // a clean session ends with its connection
+		}
 		return 0, true, cause
 	}
 	s.leave()

@@ -215,21 +215,36 @@ func (l *library) received(p paho.PublishReceived) (bool, error) {
 // Publish implements Link. The library returns from QoS 1 and 2 only when they are acknowledged, so such a device has one
 // message under way; more of them from several goroutines would lose their order.
 func (l *library) Publish(ctx context.Context, m packet.Message, seq uint64) error {
-	l.d.counters.Published.Add(1)
 	_, err := l.cm.Publish(ctx, &paho.Publish{Topic: m.Topic, Payload: m.Payload, QoS: m.QoS, Retain: m.Retain})
-	switch o := l.d.observer; {
-	case o == nil || seq == 0 || m.QoS == 0:
-	case err == nil:
-		o.Acked(l.d.id.Index, seq)
-	default:
-		// The library's session may repeat it on the next connection.
-		o.Resent(l.d.id.Index, seq)
+	if errors.Is(err, autopaho.ConnectionDownError) {
+		return ErrNotTaken
+	}
+	l.d.counters.Published.Add(1)
+	if m.QoS == 0 {
+		return err
+	}
+	if err == nil {
+		// The library resends what was under way before it says that a connection is up: an acknowledgement later on says
+		// the same of all that came before.
+		l.d.state.forget()
+	}
+	if l.d.observer == nil || seq == 0 {
+		return err
+	}
+	if err == nil {
+		l.d.observer.Acked(l.d.id.Index, seq)
+		return nil
+	}
+	// The library's session may repeat it on the next connection.
+	l.d.observer.Resent(l.d.id.Index, seq)
+	if !l.d.settings.Clean {
+		l.d.state.hold(seq)
 	}
 	return err
 }
 
 // Settle implements Link; Publish leaves nothing under way.
-func (l *library) Settle(context.Context) {}
+func (l *library) Settle(context.Context, time.Duration) {}
 
 // Drop implements Link.
 func (l *library) Drop() {

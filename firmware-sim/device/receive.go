@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"mqtt-ws-bridge/firmware-sim/packet"
@@ -48,7 +49,11 @@ func (s *session) readFrames() error {
 		case errors.Is(err, wire.ErrTooLarge):
 			return s.tooBig(frame.Header)
 		case errors.Is(err, wire.ErrMidFrame) && errors.Is(err, os.ErrDeadlineExceeded):
-			return s.fatal(profile.MidFrameStall, fmt.Sprintf("%s took more than %s", frame.Header, s.frames.MidFrame))
+			seen := fmt.Sprintf("%s took more than %s", frame.Header, s.frames.MidFrame)
+			if s.d.profile.Radio.With(s.d.settings.Impair).Pause(int(min(frame.Length, math.MaxInt32))) >= s.frames.MidFrame {
+				return profile.Problem{Fault: profile.MidFrameStall, Seen: seen} // the line's doing, as was asked for
+			}
+			return s.fatal(profile.MidFrameStall, seen)
 		case err != nil:
 			return ended(err)
 		}

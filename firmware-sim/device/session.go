@@ -138,6 +138,7 @@ func (s *session) greet() error {
 	if !c.Clean {
 		c.SessionExpiry = d.settings.Expiry
 	}
+	c.ReceiveMaximum = d.settings.Receive
 	if err := s.send(v.Connect(c)); err != nil {
 		return err
 	}
@@ -149,9 +150,11 @@ func (s *session) greet() error {
 		return fmt.Errorf("CONNACK refused with code %d", ack.Code)
 	}
 	s.startTimers()
-	if !ack.SessionPresent {
+	// MQTT 3.1 has no such flag: the device believes in its session, and sends again what was under way.
+	if !ack.SessionPresent && (v != packet.V31 || d.settings.Clean) {
 		d.state.forget()
 	}
+	d.state.limit(d.settings.inflight(), int(ack.ReceiveMaximum))
 	if len(d.id.Filters) > 0 && !ack.SessionPresent {
 		if err := s.send(v.Subscribe(d.state.subscribeID(), d.id.FilterQoS, d.id.Filters...)); err != nil {
 			return err
@@ -205,17 +208,18 @@ func (s *session) resend() error {
 
 // Publish implements Link.
 func (s *session) Publish(ctx context.Context, m packet.Message, seq uint64) error {
-	if m.QoS > 0 {
-		if err := s.d.state.add(ctx, &m, seq); err != nil {
-			return err
-		}
+	if s.ctx.Err() != nil {
+		return ErrNotTaken
+	}
+	if m.QoS > 0 && !s.d.state.add(ctx, &m, seq) {
+		return ErrNotTaken
 	}
 	s.d.counters.Published.Add(1)
 	return s.send(s.d.version().Publish(m))
 }
 
 // Settle implements Link.
-func (s *session) Settle(ctx context.Context) { s.d.state.settle(ctx) }
+func (s *session) Settle(ctx context.Context, quiet time.Duration) { s.d.state.settle(ctx, quiet) }
 
 // Drop implements Link.
 func (s *session) Drop() {

@@ -2,19 +2,24 @@ package device
 
 import (
 	"context"
+	"math"
+	"slices"
 	"sync"
+	"time"
 
 	"mqtt-ws-bridge/firmware-sim/packet"
 )
 
 // state is the MQTT session that outlives a connection: messages under way and packet identifiers.
 type state struct {
-	slots chan struct{} // one token per message under way
+	// one token per message under way; replaced by limit while nobody publishes
+	slots chan struct{}
 
 	mu       sync.Mutex
 	nextID   uint16
 	pending  []*pending // in order of publication
 	incoming map[uint16]bool
+	held     []uint64 // numbers of messages that a library has in a session of its own
 }
 
 // pending is a QoS 1 or 2 message that the broker has not finished with.
@@ -26,18 +31,44 @@ type pending struct {
 
 func (st *state) init(inflight int) { st.slots = make(chan struct{}, inflight) }
 
-// add numbers m and keeps it until it is done. It waits for a free slot.
-func (st *state) add(ctx context.Context, m *packet.Message, seq uint64) error {
+// limit makes room for most messages under way, and for no more than the broker's Receive Maximum, 0 for none said
+// (MQTT-3.3.4-9). Call it before anything is published on a connection.
+func (st *state) limit(most, receiveMaximum int) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if receiveMaximum > 0 {
+		most = max(min(most, receiveMaximum), len(st.pending))
+	}
+	if most == cap(st.slots) {
+		return
+	}
+	st.slots = make(chan struct{}, most)
+	for range st.pending {
+		st.slots <- struct{}{}
+	}
+}
+
+// add numbers m and keeps it until it is done. It waits for a free slot, and reports false when ctx ended first.
+func (st *state) add(ctx context.Context, m *packet.Message, seq uint64) bool {
 	select {
 	case st.slots <- struct{}{}:
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false
 	}
 	st.mu.Lock()
 	defer st.mu.Unlock()
 	m.ID = st.freeID()
 	st.pending = append(st.pending, &pending{message: *m, seq: seq})
-	return nil
+	return true
+}
+
+// hold keeps the number of a message that somebody else resends.
+func (st *state) hold(seq uint64) {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	if len(st.held) < math.MaxUint16 {
+		st.held = append(st.held, seq)
+	}
 }
 
 // freeID returns an identifier that nothing under way uses; with mu held.
@@ -100,6 +131,19 @@ func (st *state) unfinished() []pending {
 	return out
 }
 
+// numbers returns the numbers of what is under way.
+func (st *state) numbers() []uint64 {
+	st.mu.Lock()
+	defer st.mu.Unlock()
+	out := slices.Clone(st.held)
+	for _, p := range st.pending {
+		if p.seq != 0 {
+			out = append(out, p.seq)
+		}
+	}
+	return out
+}
+
 // forget drops everything, as both sides do when the session is gone.
 func (st *state) forget() {
 	st.mu.Lock()
@@ -107,7 +151,7 @@ func (st *state) forget() {
 	for range st.pending {
 		<-st.slots
 	}
-	st.pending, st.incoming = nil, nil
+	st.pending, st.incoming, st.held = nil, nil, nil
 }
 
 // first reports whether an incoming QoS 2 message is new.
@@ -130,19 +174,23 @@ func (st *state) finished(id uint16) {
 	delete(st.incoming, id)
 }
 
-// settle waits until all slots are free at once.
-func (st *state) settle(ctx context.Context) {
+// settle waits until all slots are free at once, or until none has become free for the time given.
+func (st *state) settle(ctx context.Context, quiet time.Duration) {
 	taken := 0
+	defer func() { st.giveBack(taken) }()
+	timer := time.NewTimer(quiet)
+	defer timer.Stop()
 	for taken < cap(st.slots) {
 		select {
 		case st.slots <- struct{}{}:
 			taken++
+			timer.Reset(quiet)
+		case <-timer.C:
+			return
 		case <-ctx.Done():
-			st.giveBack(taken)
 			return
 		}
 	}
-	st.giveBack(taken)
 }
 
 func (st *state) giveBack(n int) {

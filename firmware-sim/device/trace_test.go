@@ -30,7 +30,7 @@ func (o *once) Online(ctx context.Context, link device.Link) time.Duration {
 	if err := link.Publish(ctx, m, 0); err != nil {
 		return -1
 	}
-	link.Settle(ctx)
+	link.Settle(ctx, time.Second)
 	return -1
 }
 

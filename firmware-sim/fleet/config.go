@@ -38,12 +38,14 @@ type Config struct {
 	Codec    *payload.Codec
 	Prefix   string // of topics: PREFIX/ID/data, /state, /cmd, /answer
 	IDs      Namer
-	Birth    bool    // retained birth and last will
-	Commands float64 // commands per second for the whole fleet
-	Drain    time.Duration
-	Doze     time.Duration // replaces the modifier's interval
-	Sleep    time.Duration
-	Limits   Limits
+	Birth    bool          // retained birth and last will
+	Commands float64       // commands per second for the whole fleet
+	Drain    time.Duration // nothing moving for so long, on a good line, is the end
+	// DrainLimit bounds the waiting for devices at the end; 0 means a minute.
+	DrainLimit time.Duration
+	Doze       time.Duration // replaces the modifier's interval
+	Sleep      time.Duration
+	Limits     Limits
 	// Impair adds to or replaces what profiles suffer, by profile name.
 	Impair map[string]impair.Spec
 	// Extra, when set, gives a device further behaviour (updates); it may return nil.
@@ -118,6 +120,8 @@ func (c *Config) Validate() error {
 		return errors.New("--qos: want at least one of 0, 1, 2")
 	case !strings.Contains(c.IDs.ClientID, "{n}") && c.Devices > max(1, len(c.IDs.rows)):
 		return errors.New("--client-id: want {n} in it, or devices would take over each other's sessions")
+	case c.Drain <= 0 || c.DrainLimit < 0:
+		return errors.New("--drain and --drain-limit: want a time above 0")
 	case strings.ContainsAny(c.Prefix, "+#"):
 		return errors.New("--prefix: a topic prefix holds no + and no #")
 	}

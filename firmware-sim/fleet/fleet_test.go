@@ -4,14 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
-	mqtt "github.com/mochi-mqtt/server/v2"
-	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
 	"mqtt-ws-bridge/firmware-sim/device"
@@ -43,7 +40,7 @@ func config(t *testing.T, url, mix string, n int) fleet.Config {
 	return fleet.Config{
 		Device:  device.Settings{Endpoint: e, Clean: true, Timeout: 5 * time.Second, Seed: 1},
 		Devices: n, Mix: m, Messages: 20, Duration: 20 * time.Second, Rate: 50, QoS: [3]float64{1, 1, 1}, Model: "mixed",
-		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Birth: true, Drain: time.Second,
+		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Birth: true, Drain: time.Second, DrainLimit: 20 * time.Second,
 	}
 }
 
@@ -203,106 +200,21 @@ func TestHostileDeviceIsRefusedOrReported(t *testing.T) {
 	c = config(t, faulty.Start(t, "any-mask").URL, "hostile-minimal", 1)
 	c.Messages, c.Duration, c.Device.Timeout = 0, 600*time.Millisecond, 300*time.Millisecond
 	c.Mix[0].Profile.Reconnect.First = 50 * time.Millisecond
-	if r := run(t, c); r.Profiles[0].Faults[profile.HostileServed] == 0 {
+	if r := run(t, c); r.Profiles[0].Faults[profile.HostileServed] == 0 || !strings.Contains(bad(r), "hostile devices refused") {
 		t.Errorf("an endpoint that takes unmasked data went unnoticed: %+v", r.Profiles[0])
 	}
 }
 
-// accepted counts what the broker took, as an account kept by somebody else.
-type accepted struct {
-	mqtt.HookBase
-	mu   sync.Mutex
-	seen map[string]bool // device and sequence
-}
-
-func (a *accepted) ID() string           { return "accepted" }
-func (a *accepted) Provides(b byte) bool { return b == mqtt.OnPublished }
-func (a *accepted) OnPublished(_ *mqtt.Client, p packets.Packet) {
-	codec, _ := payload.NewCodec("json", "", 0)
-	m, err := codec.Decode(p.Payload)
-	if err != nil || !strings.HasSuffix(p.TopicName, "/data") {
-		return
-	}
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.seen[fmt.Sprintf("%s/%d", m.Device, m.Seq)] = true
-}
-
-func TestBrokerKilledInTheMiddle(t *testing.T) {
+// A hostile device that had no time for a single attempt has shown nothing.
+func TestHostileDeviceWithoutAnAttemptIsNotClean(t *testing.T) {
 	t.Parallel()
-	listener := faulty.Listen(t)
-	address := listener.Addr().String()
-	books := &accepted{seen: make(map[string]bool)}
-	first := faulty.NewBroker(t, listener, books)
-	t.Cleanup(first.Kill)
-	e := faulty.StartBefore(t, first.URL)
-	c := config(t, e.URL, "mqttjs-node,flutter-dart,esp8266-arduino", 6)
-	c.Messages, c.Rate, c.Limits.Losses = 60, 40, 100
-	for i := range c.Mix {
-		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
+	e := faulty.Start(t)
+	c := config(t, e.URL, "hostile-minimal", 1)
+	c.Messages, c.Duration = 0, time.Millisecond
+	c.Device.Impair, c.Device.Timeout = impair.Spec{Latency: time.Second}, 100*time.Millisecond
+	if r := run(t, c); bad(r) != "hostile devices refused" {
+		t.Errorf("broken: %q", bad(r))
 	}
-	var once sync.Once
-	c.Progress = func(p fleet.Progress) {
-		once.Do(func() {
-			first.Kill()
-			again, err := net.Listen("tcp", address)
-			if err != nil {
-				t.Error(err)
-				return
-			}
-			second := faulty.NewBroker(t, again, books)
-			t.Cleanup(second.Kill)
-		})
-	}
-	r := run(t, c)
-	var losses int64
-	for _, p := range r.Profiles {
-		losses += p.Losses
-	}
-	if losses == 0 {
-		t.Fatal("no connection was lost: the broker was not killed in the middle")
-	}
-	listed, inFlight := books.compare(t, c, r)
-	for q, x := range r.Delivery.QoS {
-		if x.Sent != x.Received+x.Lost {
-			t.Errorf("QoS %d does not add up: %+v", q, x)
-		}
-	}
-	t.Logf("lost connections %d, lost messages %d, of them in flight to the witness %d", losses, len(listed), inFlight)
-}
-
-// compare holds the messages listed as lost against what the broker took. It returns those listed, and how many of them the
-// broker had.
-func (a *accepted) compare(t *testing.T, c fleet.Config, r *fleet.Result) (listed map[string]bool, inFlight int) {
-	t.Helper()
-	listed = make(map[string]bool)
-	for _, d := range r.Delivery.Lost {
-		for _, x := range d.Ranges {
-			for seq := x.First; seq <= x.Last; seq++ {
-				listed[fmt.Sprintf("%s/%d", r.Names[d.Device], seq)] = true
-			}
-		}
-	}
-	// Everything the broker never took must be listed; what is listed although the broker took it can only have been
-	// on its way to the witness when the broker died.
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	for i := range c.Devices {
-		for seq := 1; seq <= c.Messages; seq++ {
-			key := fmt.Sprintf("d%05d/%d", i, seq)
-			switch {
-			case !a.seen[key] && !listed[key]:
-				t.Errorf("%s never reached the broker and is not listed as lost", key)
-			case a.seen[key] && listed[key]:
-				inFlight++
-			}
-		}
-	}
-	// How many those are is the broker's and the machine's affair; most of the run cannot have been.
-	if inFlight > c.Devices*c.Messages/4 {
-		t.Errorf("%d messages listed as lost although the broker had them", inFlight)
-	}
-	return listed, inFlight
 }
 
 func TestImpairedFleetLosesNothing(t *testing.T) {
@@ -318,7 +230,7 @@ func TestImpairedFleetLosesNothing(t *testing.T) {
 
 func TestResetsAndStormsAreSurvivedByPersistentSessions(t *testing.T) {
 	t.Parallel()
-	c := config(t, faulty.Start(t).URL, "hivemq-android,dotnet-mqttnet", 6)
+	c := config(t, faulty.Start(t).URL, "hivemq-android,dotnet-mqttnet,legacy-mqttv31", 6)
 	c.Device.Clean, c.Device.Expiry = false, 60
 	c.QoS = [3]float64{0, 1, 0}
 	c.Messages, c.Rate, c.Birth = 60, 40, false
@@ -330,10 +242,10 @@ func TestResetsAndStormsAreSurvivedByPersistentSessions(t *testing.T) {
 	// The in-process broker acknowledges before it publishes: when the connection breaks in between, it keeps the PUBACK for
 	// the next connection and forgets the message. Such a loss is real, and rare; anything else would be ours.
 	q := r.Delivery.QoS[1]
-	if q.Lost != q.LostAcked || q.Lost > q.Sent/20 || q.Doubles > 0 || q.Sent != q.Received+q.Lost {
+	if q.Lost != q.LostAcked || q.Lost > q.Sent/20 || q.Doubles > 0 || q.Sent != q.Received+q.Lost || r.End.CutShort {
 		t.Errorf("broken: %s, %+v", bad(r), r.Delivery)
 	}
-	if r.Profiles[0].Losses == 0 {
+	if r.Profiles[0].Losses+r.Profiles[1].Losses+r.Profiles[2].Losses == 0 {
 		t.Error("no storm, no reset")
 	}
 }

@@ -6,7 +6,8 @@ import "mqtt-ws-bridge/firmware-sim/profile"
 func (c *Config) mayLose(p *profile.Profile) bool {
 	line := p.Radio.With(c.Device.Impair)
 	return c.Drops || p.Hostile || p.Power.Doze > 0 || p.Power.Sleep > 0 ||
-		line.Reset > 0 || line.HalfOpen > 0 || line.Stall > 0 || line.Storm > 0
+		line.Reset > 0 || line.HalfOpen > 0 || line.Stall > 0 || line.Storm > 0 ||
+		p.Receiver.MidFrame > 0 && line.Pause(c.frameSize()) >= p.Receiver.MidFrame
 }
 
 // connections judges whether devices stayed connected, and what the broker made of their comings and goings.

@@ -24,6 +24,7 @@ type Result struct {
 	Memory   Memory          `json:"memory"`
 	// WitnessGaps is how often the verifying subscriber was cut off; devices held still meanwhile.
 	WitnessGaps int       `json:"witness_gaps"`
+	End         End       `json:"end"`
 	Checks      []Finding `json:"checks"`
 	Clean       bool      `json:"clean"`
 	// Names gives lost and reordered messages a device name.
@@ -61,7 +62,7 @@ func (r *run) result() *Result {
 	res := &Result{URL: c.Device.Endpoint.URL.Redacted(), Seed: c.Device.Seed, Devices: c.Devices,
 		Elapsed: r.ended.Sub(r.started), Delivery: r.shared.ledger.Report(), Commands: r.answers,
 		Births: r.witness.births.Load(), Wills: r.witness.wills.Load(), Memory: r.memory,
-		WitnessGaps: max(0, r.shared.gate.closings()), Names: make(map[int]string)}
+		WitnessGaps: max(0, r.shared.gate.closings()), End: r.end, Names: make(map[int]string)}
 	for _, name := range slices.Sorted(maps.Keys(r.counters)) {
 		res.Profiles = append(res.Profiles, r.profileResult(name))
 	}
@@ -114,18 +115,23 @@ func (r *run) verdict(res *Result) []Finding {
 		t.Lost += q.Lost
 		t.LostAcked += q.LostAcked
 		t.Doubles += q.Doubles
+		t.Unfinished += q.Unfinished
+		t.Unacknowledged += q.Unacknowledged
 		t.Reordered += q.Reordered
 	}
 	limits := r.config.Limits
 	out := []Finding{
 		finding("connected", absent == 0, "%d of %d devices never got online", absent, res.Devices),
 		finding("nothing lost", float64(t.Lost) <= limits.Loss*float64(t.Sent), "%d of %d messages lost, %d of them acknowledged", t.Lost, t.Sent, t.LostAcked),
+		finding("nothing unfinished", float64(t.Unfinished+t.Unacknowledged) <= limits.Loss*float64(t.Sent),
+			"%d messages that devices would have sent again had not arrived at the end, %d had and were not acknowledged", t.Unfinished, t.Unacknowledged),
 		finding("nothing doubled", t.Doubles == 0, "%d messages arrived more often than they were sent", t.Doubles),
 		finding("in order", t.Reordered == 0, "%d messages arrived behind a later one of the same device and QoS", t.Reordered),
 		finding("nothing foreign", res.Delivery.Foreign == 0, "%d messages that no device had sent", res.Delivery.Foreign),
 		finding("client libraries content", faults == 0, "%d faults: %s", faults, list(kinds)),
 	}
 	out = append(out, r.connections(res)...)
+	out = append(out, hostile(res)...)
 	if c := res.Commands; c != nil {
 		out = append(out, finding("commands answered", c.Unanswered == 0, "%d of %d commands unanswered, %d interrupted", c.Unanswered, c.Sent, c.Interrupted))
 	}
@@ -137,6 +143,25 @@ func (r *run) verdict(res *Result) []Finding {
 		out = append(out, finding("in time", worst <= limits.P99, "p99 %s, allowed %s", worst.Round(time.Microsecond), limits.P99))
 	}
 	return out
+}
+
+// hostile judges whether the devices that must be refused were; nothing to judge is nothing shown.
+func hostile(res *Result) []Finding {
+	var devices int
+	var refused, served, failed int64
+	for _, p := range res.Profiles {
+		if p.hostile {
+			devices += p.Devices
+			refused += p.Refused
+			served += p.Faults[profile.HostileServed]
+			failed += p.Failures
+		}
+	}
+	if devices == 0 {
+		return nil
+	}
+	return []Finding{finding("hostile devices refused", refused > 0 && served == 0,
+		"%d attempts of %d devices refused, %d served, %d did not get as far", refused, devices, served, failed)}
 }
 
 func finding(name string, ok bool, format string, args ...any) Finding {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"math/rand/v2"
 	"sync"
 	"sync/atomic"
@@ -46,6 +47,8 @@ type telemetry struct {
 	hello    chan struct{} // the witness has seen a birth; capacity 1
 	born     atomic.Bool   // in this run, and the witness has seen it
 	wills    atomic.Int64
+	left     atomic.Bool              // for good
+	kept     atomic.Pointer[numbered] // booked, and not taken by the last connection
 
 	// owned by Online, which runs once at a time
 	rng   *rand.Rand
@@ -114,13 +117,16 @@ func (t *telemetry) Online(ctx context.Context, link device.Link) time.Duration 
 	if ctx.Err() != nil {
 		return 0
 	}
+	quiet := t.config.silence(t.profile)
+	link.Settle(ctx, quiet)
 	if t.config.Birth && away < 0 {
 		// A retained message with an empty payload takes the birth off the broker.
-		_ = link.Publish(ctx, packet.Message{Topic: t.topic("state"), QoS: 1, Retain: true}, 0)
+		last, cancel := context.WithTimeout(ctx, quiet)
+		defer cancel()
+		_ = link.Publish(last, packet.Message{Topic: t.topic("state"), QoS: 1, Retain: true}, 0)
+		link.Settle(ctx, quiet)
 	}
-	settle, cancel := context.WithTimeout(ctx, t.config.Drain)
-	defer cancel()
-	link.Settle(settle)
+	t.left.Store(away < 0 && ctx.Err() == nil)
 	return away
 }
 
@@ -153,6 +159,9 @@ func (t *telemetry) talk(ctx context.Context, link device.Link) time.Duration {
 	q, canBeQuiet := link.(device.Quieter)
 	if t.profile.Power.Doze > 0 && canBeQuiet {
 		q.Quiet(true)
+	}
+	if t.kept.Load() != nil && t.gate.wait(ctx, ctx) && t.send(ctx, link) != nil {
+		return 0
 	}
 	storm := t.storm.next()
 	var timer *time.Timer
@@ -233,14 +242,30 @@ func (t *telemetry) burst(ctx context.Context, link device.Link) bool {
 	return true
 }
 
-// send makes one message, books it and hands it to the link.
+// numbered is a message with its place in the books.
+type numbered struct {
+	packet.Message
+	seq uint64
+}
+
+// send makes one message, books it and hands it to the link. What the link did not take goes first on the next connection.
 func (t *telemetry) send(ctx context.Context, link device.Link) error {
-	qos := t.pickQoS()
-	seq := t.ledger.Sent(t.index, qos)
-	t.sent++
-	now := time.Now()
-	body := t.config.Codec.Encode(payload.Marker{Device: t.id, Seq: seq, Time: now.UnixNano()}, t.model(t.rng, now))
-	return link.Publish(ctx, packet.Message{Topic: t.topic("data"), Payload: body, QoS: qos}, seq)
+	m := t.kept.Load()
+	if m == nil {
+		qos := t.pickQoS()
+		seq := t.ledger.Sent(t.index, qos)
+		t.sent++
+		now := time.Now()
+		body := t.config.Codec.Encode(payload.Marker{Device: t.id, Seq: seq, Time: now.UnixNano()}, t.model(t.rng, now))
+		m = &numbered{packet.Message{Topic: t.topic("data"), Payload: body, QoS: qos}, seq}
+	}
+	err := link.Publish(ctx, m.Message, m.seq)
+	if errors.Is(err, device.ErrNotTaken) {
+		t.kept.Store(m)
+	} else {
+		t.kept.Store(nil)
+	}
+	return err
 }
 
 func (t *telemetry) pickQoS() byte {

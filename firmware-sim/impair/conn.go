@@ -3,6 +3,7 @@ package impair
 import (
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -10,6 +11,9 @@ import (
 
 // window is how many chunks may be on their way in one direction before the sender waits.
 const window = 64
+
+// maxFlush is how long Close waits at most for bytes that are still on their way up.
+const maxFlush = 30 * time.Second
 
 // Conn is an impaired connection. Like the one it wraps it may be read and written by two goroutines at once.
 type Conn struct {
@@ -28,16 +32,21 @@ type Conn struct {
 	writeMu  sync.Mutex
 	writeRng *rand.Rand // guarded by writeMu
 	rest     []byte     // owned by the reader: what the last chunk left
+	head     chunk      // owned by the reader: taken from the lane, and not due yet when a deadline struck
 	timer    *time.Timer
+	patience deadline // of Read
 }
 
 // lane carries chunks that are due at a time.
 type lane struct {
 	chunks chan chunk
-	free   time.Time // when the last byte queued so far leaves; owned by the sender
+	free   time.Time    // when the last byte queued so far leaves; owned by the sender
+	leaves atomic.Int64 // the same for everybody else, in Unix nanoseconds
 	failed chan struct{}
 	err    error // set before failed is closed
 }
+
+func (l *lane) init() { l.chunks, l.failed = make(chan chunk, window), make(chan struct{}) }
 
 type chunk struct {
 	data []byte
@@ -53,8 +62,8 @@ func Wrap(conn net.Conn, spec Spec, rng *rand.Rand) net.Conn {
 	c := &Conn{Conn: conn, spec: spec, closed: make(chan struct{}),
 		writeRng: rand.New(rand.NewPCG(rng.Uint64(), 1))}
 	c.budget.Store(int64(spec.Reset))
-	c.up = lane{chunks: make(chan chunk, window), failed: make(chan struct{})}
-	c.down = lane{chunks: make(chan chunk, window), failed: make(chan struct{})}
+	c.up.init()
+	c.down.init()
 	if tcp, ok := conn.(*net.TCPConn); ok && spec.SlowRead > 0 {
 		_ = tcp.SetReadBuffer(4096)
 	}
@@ -98,9 +107,10 @@ func (c *Conn) Write(b []byte) (int, error) {
 func (l *lane) schedule(s Spec, n int, rng *rand.Rand) time.Time {
 	due := later(time.Now().Add(s.delay(n, rng)), l.free)
 	if s.Bandwidth > 0 && l.free.After(time.Now()) {
-		due = later(due, l.free.Add(time.Duration(float64(n)/float64(s.Bandwidth)*float64(time.Second))))
+		due = later(due, l.free.Add(pass(n, s.Bandwidth)))
 	}
 	l.free = due
+	l.leaves.Store(due.UnixNano())
 	return due
 }
 
@@ -156,36 +166,68 @@ func (c *Conn) pumpDown(rng *rand.Rand) {
 			c.down.fail(err)
 			return
 		}
-		if c.spec.SlowRead > 0 && !c.wait(time.Now().Add(time.Duration(n)*time.Second/time.Duration(c.spec.SlowRead))) {
+		if c.spec.SlowRead > 0 && !c.wait(time.Now().Add(pass(n, c.spec.SlowRead))) {
 			return
 		}
 	}
 }
 
-// Read returns the next bytes whose time has come. Deadlines set on the connection do not reach it: an impaired
-// reader waits, as long as the connection lives.
+// Read returns the next bytes whose time has come, or os.ErrDeadlineExceeded when the read deadline comes first. No byte is
+// lost by that.
 func (c *Conn) Read(b []byte) (int, error) {
 	for len(c.rest) == 0 {
-		select {
-		case item := <-c.down.chunks:
-			if !c.wait(item.due) {
-				return 0, net.ErrClosed
+		if c.head.data == nil {
+			item, err := c.arrival()
+			if err != nil {
+				return 0, err
 			}
-			c.rest = item.data
-		case <-c.closed:
-			return 0, net.ErrClosed
-		case <-c.down.failed:
-			select {
-			case item := <-c.down.chunks:
-				c.rest = item.data
-			default:
-				return 0, c.down.err
-			}
+			c.head = item
 		}
+		if err := c.ripen(c.head.due); err != nil {
+			return 0, err
+		}
+		c.rest, c.head = c.head.data, chunk{}
 	}
 	n := copy(b, c.rest)
 	c.rest = c.rest[n:]
 	return n, nil
+}
+
+// arrival takes the next chunk off the lane; those that came before the connection failed come first.
+func (c *Conn) arrival() (chunk, error) {
+	select {
+	case item := <-c.down.chunks:
+		return item, nil
+	case <-c.closed:
+		return chunk{}, net.ErrClosed
+	case <-c.patience.passed():
+		return chunk{}, os.ErrDeadlineExceeded
+	case <-c.down.failed:
+	}
+	select {
+	case item := <-c.down.chunks:
+		return item, nil
+	default:
+		return chunk{}, c.down.err
+	}
+}
+
+// ripen waits until a chunk is due.
+func (c *Conn) ripen(due time.Time) error {
+	d := time.Until(due)
+	if d <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-c.patience.passed():
+		return os.ErrDeadlineExceeded
+	case <-c.closed:
+		return net.ErrClosed
+	}
 }
 
 func (c *Conn) wait(until time.Time) bool {
@@ -214,11 +256,14 @@ func (c *Conn) spend(n int) {
 	}
 }
 
-// SetReadDeadline is not supported and does nothing; see Read.
-func (c *Conn) SetReadDeadline(time.Time) error { return nil }
+// SetReadDeadline is that of net.Conn; it holds for bytes that are late because of the line, too.
+func (c *Conn) SetReadDeadline(t time.Time) error {
+	c.patience.set(t)
+	return nil
+}
 
-// SetDeadline does nothing; see Read.
-func (c *Conn) SetDeadline(time.Time) error { return nil }
+// SetDeadline sets the read deadline; see SetWriteDeadline.
+func (c *Conn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
 
 // SetWriteDeadline does nothing: a write waits until the impaired line has room or is closed.
 func (c *Conn) SetWriteDeadline(time.Time) error { return nil }
@@ -238,9 +283,11 @@ func (c *Conn) Close() error {
 	return err
 }
 
-// flush lets a farewell (DISCONNECT, CLOSE) leave before the socket closes, for as long as the line needs.
+// flush lets a farewell (DISCONNECT, CLOSE) leave before the socket closes, for as long as the line needs, up to maxFlush.
 func (c *Conn) flush() {
-	deadline := time.Now().Add(c.spec.Latency + c.spec.Jitter + time.Second)
+	now := time.Now()
+	needs := max(0, time.Unix(0, c.up.leaves.Load()).Sub(now)) + time.Second
+	deadline := now.Add(min(needs, maxFlush))
 	for c.queued.Load() > 0 && time.Now().Before(deadline) && !c.silent.Load() {
 		select {
 		case <-c.up.failed:

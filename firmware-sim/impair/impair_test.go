@@ -6,6 +6,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"os"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -142,4 +143,33 @@ func TestGoodLineIsLeftAlone(t *testing.T) {
 	if impair.Wrap(here, impair.Spec{Storm: time.Second}, nil) != here {
 		t.Error("wrapped for nothing")
 	}
+}
+
+// A read deadline holds on an impaired line, for bytes that have not come and for bytes that are under way, and costs none.
+func TestReadDeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, peer := pair(spec(t, "latency=300ms"), 1)
+		begin := time.Now()
+		_ = c.SetReadDeadline(begin.Add(100 * time.Millisecond))
+		buf := make([]byte, 8)
+		if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) || time.Since(begin) != 100*time.Millisecond {
+			t.Errorf("nothing sent: %v after %s", err, time.Since(begin))
+		}
+		if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("a deadline that has passed: %v", err)
+		}
+		_ = c.SetReadDeadline(time.Now().Add(200 * time.Millisecond))
+		if _, err := peer.Write([]byte("late")); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Read(buf); !errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("bytes under way: %v", err)
+		}
+		_ = c.SetReadDeadline(time.Time{})
+		if n, err := c.Read(buf); err != nil || string(buf[:n]) != "late" || time.Since(begin) != 400*time.Millisecond {
+			t.Errorf("%q, %v after %s", buf[:n], err, time.Since(begin))
+		}
+		_ = c.Close()
+		_ = peer.Close()
+	})
 }

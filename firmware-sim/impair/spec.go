@@ -157,14 +157,34 @@ func (s Spec) With(other Spec) Spec {
 	return s
 }
 
+// RoundTrip is how much longer a packet of n bytes and its answer may take because of the line: the worst case, with a stall
+// in each of two writes on the way.
+func (s Spec) RoundTrip(n int) time.Duration {
+	d := 2*(s.Latency+s.Jitter) + pass(2*n, s.Bandwidth) + pass(n, s.SlowRead)
+	if s.StallP > 0 {
+		d += 2 * s.Stall
+	}
+	return d
+}
+
+// Pause is how long the line itself may interrupt the n bytes of a frame on their way to the device.
+func (s Spec) Pause(n int) time.Duration {
+	return s.Jitter + pass(n, s.Bandwidth) + pass(n, s.SlowRead)
+}
+
+// pass is how long n bytes take at a rate in bytes per second, 0 for no limit.
+func pass(n, rate int) time.Duration {
+	if rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(n) / float64(rate) * float64(time.Second))
+}
+
 // delay is how long a chunk of n bytes is on its way.
 func (s Spec) delay(n int, rng *rand.Rand) time.Duration {
-	d := s.Latency
+	d := s.Latency + pass(n, s.Bandwidth)
 	if s.Jitter > 0 {
 		d += time.Duration(rng.Int64N(int64(s.Jitter)))
-	}
-	if s.Bandwidth > 0 {
-		d += time.Duration(float64(n) / float64(s.Bandwidth) * float64(time.Second))
 	}
 	return d
 }

@@ -96,6 +96,10 @@ func (c *Config) Validate() error {
 		return errors.New("--size: want 0 to 64 MiB")
 	case c.Batch < 1 || c.Batch > 1<<16, c.Window < 1 || c.Window > 1<<12:
 		return errors.New("--batch and --window: want 1 or more (window 4096 at most)")
+	case c.Rate != 0 && (c.Mode == Idle || c.Mode == Connect):
+		return fmt.Errorf("--rate: mode %s sends no messages", c.Mode)
+	case c.Rate != 0 && c.Mode == Down && c.Flood == 0:
+		return errors.New("--rate: in mode down it is the flood's, and there is none: add --flood N")
 	case c.Duration <= 0:
 		return errors.New("--duration: say how long")
 	}

@@ -77,7 +77,7 @@ func (s *Server) Online(ctx context.Context, link device.Link) time.Duration {
 			if s.image != nil {
 				announce.Payload = nil
 				_ = link.Publish(ctx, announce, 0)
-				link.Settle(ctx)
+				link.Settle(ctx, 3*time.Second)
 			}
 			return -1
 		case <-ctx.Done():

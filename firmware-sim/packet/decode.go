@@ -44,6 +44,9 @@ func decode5(raw []byte) (Packet, error) {
 	switch c := p.Content.(type) {
 	case *v5.Connack:
 		out.Code, out.SessionPresent = c.ReasonCode, c.SessionPresent
+		if c.Properties != nil && c.Properties.ReceiveMaximum != nil {
+			out.ReceiveMaximum = *c.Properties.ReceiveMaximum
+		}
 	case *v5.Publish:
 		out.Message = Message{Topic: c.Topic, Payload: c.Payload, ID: c.PacketID, QoS: c.QoS, Retain: c.Retain, Dup: c.Duplicate}
 	case *v5.Suback:

@@ -81,6 +81,7 @@ type Connect struct {
 	Clean              bool
 	KeepAlive          uint16
 	SessionExpiry      uint32 // seconds, MQTT 5 only
+	ReceiveMaximum     uint16 // MQTT 5 only; 0 says nothing
 	Will               *Message
 }
 
@@ -91,6 +92,7 @@ type Packet struct {
 	Code           byte   // CONNACK, PUBACK.., DISCONNECT
 	Codes          []byte // SUBACK
 	SessionPresent bool
+	ReceiveMaximum uint16 // CONNACK of MQTT 5; 0 when it does not say
 }
 
 // ErrMalformed means that bytes are not the beginning of an MQTT packet.
@@ -156,6 +158,9 @@ func (v Version) connect5(c Connect) []byte {
 	}
 	if c.SessionExpiry > 0 {
 		p.Properties.SessionExpiryInterval = &c.SessionExpiry
+	}
+	if c.ReceiveMaximum > 0 {
+		p.Properties.ReceiveMaximum = &c.ReceiveMaximum
 	}
 	if w := c.Will; w != nil {
 		p.WillFlag, p.WillTopic, p.WillMessage, p.WillQOS, p.WillRetain = true, w.Topic, w.Payload, w.QoS, w.Retain

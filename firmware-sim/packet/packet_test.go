@@ -18,16 +18,17 @@ func TestGoldenPackets(t *testing.T) {
 		got  []byte
 		want string
 	}{
-		"CONNECT 3.1":   {packet.V31.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100f00064d51497364700302003c000164"},
-		"CONNECT 3.1.1": {packet.V311.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100d00044d5154540402003c000164"},
-		"CONNECT 5":     {packet.V5.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100e00044d5154540502003c00000164"},
-		"PUBLISH 3.1.1": {packet.V311.Publish(packet.Message{Topic: "a", Payload: []byte("x"), QoS: 1, ID: 7, Dup: true}), "3a06000161000778"},
-		"PUBLISH 5":     {packet.V5.Publish(packet.Message{Topic: "a", Payload: []byte("x"), QoS: 2, ID: 7, Retain: true}), "35070001610007" + "0078"},
-		"SUBSCRIBE":     {packet.V311.Subscribe(1, 2, "a"), "82060001000161" + "02"},
-		"SUBSCRIBE 5":   {packet.V5.Subscribe(1, 2, "a"), "8207000100000161" + "02"},
-		"PUBREL":        {packet.Ack(packet.PUBREL, 0x102), "62020102"},
-		"PINGREQ":       {packet.Pingreq(), "c000"},
-		"DISCONNECT":    {packet.Disconnect(), "e000"},
+		"CONNECT 3.1":                    {packet.V31.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100f00064d51497364700302003c000164"},
+		"CONNECT 3.1.1":                  {packet.V311.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100d00044d5154540402003c000164"},
+		"CONNECT 5":                      {packet.V5.Connect(packet.Connect{ClientID: "d", Clean: true, KeepAlive: 60}), "100e00044d5154540502003c00000164"},
+		"CONNECT 5 with Receive Maximum": {packet.V5.Connect(packet.Connect{ClientID: "d", ReceiveMaximum: 0xFFFF}), "101100044d5154540500000003" + "21ffff" + "000164"},
+		"PUBLISH 3.1.1":                  {packet.V311.Publish(packet.Message{Topic: "a", Payload: []byte("x"), QoS: 1, ID: 7, Dup: true}), "3a06000161000778"},
+		"PUBLISH 5":                      {packet.V5.Publish(packet.Message{Topic: "a", Payload: []byte("x"), QoS: 2, ID: 7, Retain: true}), "35070001610007" + "0078"},
+		"SUBSCRIBE":                      {packet.V311.Subscribe(1, 2, "a"), "82060001000161" + "02"},
+		"SUBSCRIBE 5":                    {packet.V5.Subscribe(1, 2, "a"), "8207000100000161" + "02"},
+		"PUBREL":                         {packet.Ack(packet.PUBREL, 0x102), "62020102"},
+		"PINGREQ":                        {packet.Pingreq(), "c000"},
+		"DISCONNECT":                     {packet.Disconnect(), "e000"},
 	} {
 		if got := hex.EncodeToString(x.got); got != x.want {
 			t.Errorf("%s: %s, want %s", name, got, x.want)

@@ -74,6 +74,9 @@ func (c *Codec) compile(template string) error {
 	return err
 }
 
+// Size is what payloads are padded to, 0 for not at all.
+func (c *Codec) Size() int { return c.size }
+
 // Encode writes one payload.
 func (c *Codec) Encode(m Marker, value any) []byte {
 	if c.format == "template" {

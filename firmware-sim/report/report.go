@@ -37,13 +37,13 @@ func Run(w io.Writer, r *fleet.Result) error {
 		line("%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%d", p.Name, p.Devices, p.Connects, p.Failures, p.Losses, p.Published,
 			p.Received, Size(p.BytesUp), Size(p.BytesDown), faults)
 	}
-	line("\nQOS\tSENT\tRESENT\tACKED\tARRIVED\tLOST\tDOUBLED\tREDELIVERED\tREORDERED\tP50\tP99\tMAX")
+	line("\nQOS\tSENT\tRESENT\tACKED\tARRIVED\tLOST\tUNFINISHED\tDOUBLED\tREDELIVERED\tREORDERED\tP50\tP99\tMAX")
 	for q, x := range r.Delivery.QoS {
 		if x.Sent == 0 {
 			continue
 		}
 		l := r.Delivery.Latency[q]
-		line("%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s", q, x.Sent, x.Resent, x.Acked, x.Received, x.Lost, x.Doubles,
+		line("%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s", q, x.Sent, x.Resent, x.Acked, x.Received, x.Lost, x.Unfinished+x.Unacknowledged, x.Doubles,
 			x.Redelivered, x.Reordered, short(l.P50), short(l.P99), short(l.Max))
 	}
 	if c := r.Commands; c != nil {
@@ -51,6 +51,7 @@ func Run(w io.Writer, r *fleet.Result) error {
 			c.Interrupted, c.Unanswered, short(c.RoundTrip.P50), short(c.RoundTrip.P99))
 	}
 	line("births %d, wills %d, gaps of the verifying subscriber %d", r.Births, r.Wills, r.WitnessGaps)
+	line("at the end waited %s for devices; %s of silence allowed, %s in all%s", short(r.End.Waited), short(r.End.Silence), short(r.End.Limit), cutShort(r.End))
 	line("memory %s per device (%d online; resident +%s, heap +%s, stacks +%s)", Size(r.Memory.PerDevice), r.Memory.Devices,
 		Size(r.Memory.Resident), Size(r.Memory.Heap), Size(r.Memory.Stacks))
 	lost(line, r)
@@ -75,12 +76,19 @@ func lost(line func(string, ...any), r *fleet.Result) {
 			if shown++; shown > most {
 				continue
 			}
-			line("lost: %s %s", r.Names[d.Device], describe(x))
+			line("%s: %s %s", fate(x), r.Names[d.Device], describe(x))
 		}
 	}
 	if more := shown - most + r.Delivery.Omitted; more > 0 {
-		line("lost: %d more ranges, see --json", more)
+		line("%d more ranges of lost or unfinished messages, see --json", more)
 	}
+}
+
+func fate(x verify.Range) string {
+	if x.Held {
+		return "unfinished"
+	}
+	return "lost"
 }
 
 func describe(x verify.Range) string {
@@ -108,6 +116,13 @@ func errors(line func(string, ...any), r *fleet.Result) {
 			line("%s: %d x %s", p.Name, p.Errors[text], text)
 		}
 	}
+}
+
+func cutShort(e fleet.End) string {
+	if e.CutShort {
+		return ", and cut short"
+	}
+	return ""
 }
 
 func mark(ok bool) string {

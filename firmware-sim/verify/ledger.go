@@ -4,6 +4,7 @@ package verify
 
 import (
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -20,7 +21,7 @@ type Ledger struct {
 	latency [3]*hdrhistogram.Histogram // nanoseconds per QoS, guarded by mu
 	foreign int64                      // messages of unknown devices or never sent, guarded by mu
 	behind  []Reorder                  // the first maxBehind, guarded by mu
-	last    time.Time                  // newest arrival
+	moved   atomic.Int64               // when a message arrived or was acknowledged last, in Unix nanoseconds
 }
 
 // account is one device's page.
@@ -37,6 +38,7 @@ type account struct {
 type entry struct {
 	qos, sent, got uint8
 	acked          bool
+	held           bool // the device still had it at the end
 }
 
 // Totals are the counts for one QoS.
@@ -47,6 +49,9 @@ type Totals struct {
 	// Doubles arrived more often than they were sent. Redelivered arrived again after an honest resend.
 	Doubles, Redelivered int64
 	Reordered            int64
+	// Unfinished did not arrive, but the device still held it at the end and would have sent it again. Unacknowledged arrived,
+	// and the device held it all the same.
+	Unfinished, Unacknowledged int64
 }
 
 func (t *Totals) add(o Totals) {
@@ -59,6 +64,8 @@ func (t *Totals) add(o Totals) {
 	t.Doubles += o.Doubles
 	t.Redelivered += o.Redelivered
 	t.Reordered += o.Reordered
+	t.Unfinished += o.Unfinished
+	t.Unacknowledged += o.Unacknowledged
 }
 
 // Range is a run of consecutive lost sequence numbers of one QoS.
@@ -68,6 +75,8 @@ type Range struct {
 	QoS   uint8  `json:"qos"`
 	// Acked means that the broker had acknowledged them.
 	Acked bool `json:"acked,omitempty"`
+	// Held means that the device still held them at the end: unfinished, not lost.
+	Held bool `json:"unfinished,omitempty"`
 }
 
 // NewLedger opens the books for devices 0 to n-1.
@@ -125,12 +134,12 @@ func (a *account) fold(n int) {
 
 func appendLost(ranges []Range, seq uint64, e entry) []Range {
 	if n := len(ranges); n > 0 {
-		if r := &ranges[n-1]; r.Last+1 == seq && r.QoS == e.qos && r.Acked == e.acked {
+		if r := &ranges[n-1]; r.Last+1 == seq && r.QoS == e.qos && r.Acked == e.acked && r.Held == e.held {
 			r.Last = seq
 			return ranges
 		}
 	}
-	return append(ranges, Range{First: seq, Last: seq, QoS: e.qos, Acked: e.acked})
+	return append(ranges, Range{First: seq, Last: seq, QoS: e.qos, Acked: e.acked, Held: e.held})
 }
 
 func (a *account) entry(seq uint64) *entry {
@@ -161,6 +170,22 @@ func (l *Ledger) Acked(device int, seq uint64) {
 	if e := a.entry(seq); e != nil && !e.acked {
 		e.acked = true
 		a.totals[e.qos].Acked++
+		l.moved.Store(time.Now().UnixNano())
+	}
+}
+
+// Unfinished books that the run ended while the device still held a message.
+func (l *Ledger) Unfinished(device int, seq uint64) {
+	a := &l.shards[device]
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	e := a.entry(seq)
+	if e == nil || e.acked || e.held {
+		return
+	}
+	e.held = true
+	if e.got > 0 {
+		a.totals[e.qos].Unacknowledged++
 	}
 }
 
@@ -170,10 +195,10 @@ func (l *Ledger) Received(device int, seq uint64, qos byte, sentAt, now time.Tim
 		l.Foreign()
 		return
 	}
+	l.moved.Store(now.UnixNano())
 	first, known, after := l.shards[device].arrive(seq, &qos)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.last = now
 	if !known {
 		l.foreign++
 		return

@@ -69,12 +69,8 @@ func (l *Ledger) Missing() int64 {
 	return missing
 }
 
-// LastArrival is when something arrived last, the zero time if nothing has.
-func (l *Ledger) LastArrival() time.Time {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.last
-}
+// LastMove is when a message arrived or was acknowledged last, long ago if none has.
+func (l *Ledger) LastMove() time.Time { return time.Unix(0, l.moved.Load()) }
 
 // Progress returns sent and received so far.
 func (l *Ledger) Progress() (sent, received int64) {
@@ -133,6 +129,10 @@ func (a *account) report() ([3]Totals, []Range) {
 	totals := a.totals
 	for _, r := range lost {
 		n := int64(r.Last - r.First + 1)
+		if r.Held {
+			totals[r.QoS].Unfinished += n
+			continue
+		}
 		totals[r.QoS].Lost += n
 		if r.Acked {
 			totals[r.QoS].LostAcked += n

@@ -75,7 +75,7 @@ func (e *Endpoint) Dial(ctx context.Context, n int) (net.Conn, error) {
 	if open == nil {
 		dialer := net.Dialer{KeepAlive: -1}
 		if e.Source.IsValid() {
-			dialer.LocalAddr = &net.TCPAddr{IP: sourceAddress(e.Source, n).AsSlice()}
+			dialer.LocalAddr, dialer.Control = &net.TCPAddr{IP: sourceAddress(e.Source, n).AsSlice()}, portAtConnect
 		}
 		open = dialer.DialContext
 	}

@@ -1,8 +1,11 @@
+//go:build linux
+
 package attacks
 
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -20,6 +23,8 @@ type device struct {
 	net.Conn
 	t testing.TB
 	r *bufio.Reader
+
+	pongs int // read so far
 }
 
 // reach connects to a listener of the bridge, given as URL.
@@ -228,7 +233,9 @@ func (d *device) message() (string, error) {
 				e.code, e.text = int(binary.BigEndian.Uint16(payload)), string(payload[2:])
 			}
 			return "", e
-		case ping, pong:
+		case pong:
+			d.pongs++
+		case ping:
 		default:
 			return "", errors.New("the bridge sent a frame that begins with " + string(head[:]))
 		}
@@ -323,4 +330,12 @@ func (d *device) alone() {
 		}
 		d.t.Errorf("before the pong comes %x %x", head, payload)
 	}
+}
+
+// tcp is the TCP connection below.
+func tcp(nc net.Conn) *net.TCPConn {
+	if c, ok := nc.(*tls.Conn); ok {
+		nc = c.NetConn()
+	}
+	return nc.(*net.TCPConn)
 }

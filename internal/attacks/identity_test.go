@@ -1,3 +1,5 @@
+//go:build linux
+
 package attacks
 
 import (
@@ -187,9 +189,10 @@ func TestAttack53_reload(t *testing.T) {
 	defer func() { writeFile(t, "", g.users, string(before)) }()
 	const kept = "access files are not used; the ones before stay in use"
 	for i, broken := range []string{"", "pump:not-a-hash\n", "# nobody\n", "pump\n"} {
+		told := strings.Count(k.said(), kept)
 		writeFile(t, "", g.users, broken)
 		k.bridge.Signal(syscall.SIGHUP)
-		if !eventually(func() bool { return strings.Count(k.said(), kept) == i+1 }) {
+		if !eventually(func() bool { return strings.Count(k.said(), kept) > told }) {
 			t.Fatalf("with users %q the log does not say %q", broken, kept)
 		}
 		if status, _ := answered(t, k, 110+i, with(authorization(basic("pump", "")))); status != 401 {

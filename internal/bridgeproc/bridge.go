@@ -116,6 +116,17 @@ func (b *Bridge) Signal(s os.Signal) {
 	}
 }
 
+// Wait waits until the bridge has ended, which a signal of the test has told it to.
+func (b *Bridge) Wait() {
+	b.t.Helper()
+	select {
+	case err := <-b.exited:
+		b.exited <- err // for stop
+	case <-time.After(stopTimeout):
+		b.t.Fatalf("the bridge does not end within %v", stopTimeout)
+	}
+}
+
 // wait reaps the process; it ends with it.
 func wait(cmd *exec.Cmd, exited chan<- error) { exited <- cmd.Wait() }
 

@@ -185,3 +185,19 @@ func BenchmarkCheckRemembered(b *testing.B) {
 		}
 	}
 }
+
+// TestAttack45_strangers_cost_a_hash: a user who is not there is answered after as much work as one who is.
+func TestAttack45_strangers_cost_a_hash(t *testing.T) {
+	u := parse(t, "u:"+bcryptOf(t, "pw"))
+	var hashes int
+	u.CountHashes(&hashes)
+	for _, user := range []string{"u", "stranger", "u2"} {
+		before := hashes
+		if ok, err := u.Check(t.Context(), user, "wrong"); ok || err != nil {
+			t.Errorf("%s: %t, %v", user, ok, err)
+		}
+		if hashes != before+1 {
+			t.Errorf("%s costs %d hashes", user, hashes-before)
+		}
+	}
+}

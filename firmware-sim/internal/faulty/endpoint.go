@@ -63,6 +63,7 @@ type Broker struct {
 	listener net.Listener
 	server   *mqtt.Server
 	group    sync.WaitGroup
+	turns    sync.Mutex // see inTurn
 	mu       sync.Mutex
 	conns    map[net.Conn]bool
 	down     bool
@@ -112,11 +113,37 @@ func (b *Broker) establish(c net.Conn) {
 	}
 	b.conns[c] = true
 	b.mu.Unlock()
-	_ = b.server.EstablishConnection("tcp", c)
+	turn := &inTurn{Conn: c, mu: &b.turns}
+	_ = b.server.EstablishConnection("tcp", turn)
+	turn.release()
 	b.mu.Lock()
 	delete(b.conns, c)
 	b.mu.Unlock()
 	_ = c.Close()
+}
+
+// inTurn lets the broker work on what one client sent at a time. The broker takes a read lock twice on its way (mochi-mqtt
+// 2.7.9, Inflight.NextImmediate and GetAll), and stands still for good when another client wants to write in between.
+type inTurn struct {
+	net.Conn
+	mu   *sync.Mutex
+	held bool // owned by the goroutine that reads
+}
+
+// Read ends the turn of what was read before.
+func (c *inTurn) Read(b []byte) (int, error) {
+	c.release()
+	n, err := c.Conn.Read(b)
+	c.mu.Lock()
+	c.held = true
+	return n, err
+}
+
+func (c *inTurn) release() {
+	if c.held {
+		c.held = false
+		c.mu.Unlock()
+	}
 }
 
 // Kill cuts every connection and ends the broker; call it as often as you like.
