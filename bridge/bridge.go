@@ -88,6 +88,9 @@ type Place interface {
 	Serves() bool
 	// Park has the session looked after until Unpark. It takes effect at once if there is something to read already.
 	Park() error
+	// Block has the session's Blocked called. A session that is being served calls it before it waits for something other than a
+	// write.
+	Block()
 	// Unpark makes the connections those of goroutines again.
 	Unpark()
 	// Leave gives the place back; the connections are closed soon after. The session is not parked.
@@ -107,6 +110,8 @@ type Limits struct {
 	KeepAliveGrace time.Duration // added to one and a half times the keep alive; may be 0
 	IdleTimeout    time.Duration // for devices with keep alive 0; 0: none
 	PingInterval   time.Duration // between pings of the framing below MQTT; 0: none
+	Subscriptions  int           // that a session makes; 0: any
+	TopicLevels    int           // of a topic or filter of the device; 0: any
 }
 
 // Options make a [Bridge].
@@ -208,6 +213,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	if b.closed {
 		b.mu.Unlock()
 		dev.Close()
+		s.leaveQuota()
 		return
 	}
 	others := len(b.sessions)
@@ -225,6 +231,8 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.end(ReasonFull, nil)
 	case draining:
 		s.end(ReasonDraining, nil)
+	case pass.Refuse != nil:
+		s.end(pass.Refuse, nil)
 	default:
 		if short := b.budget.Room(others); short != nil {
 			s.end(short, nil)
@@ -235,6 +243,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 
 // forget is called by a session as the last thing it does.
 func (b *Bridge) forget(s *session) {
+	s.leaveQuota()
 	b.mu.Lock()
 	delete(b.sessions, s)
 	b.count.Store(int64(len(b.sessions)))

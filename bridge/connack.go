@@ -57,6 +57,15 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK code 0x%02X", ack.Code))
 		return false
 	}
+	if s.quota != nil {
+		if why := s.quota.Accepted(); why != nil { // the device gets a CONNACK of the bridge's instead
+			s.down.tally.drop(p)
+			s.down.stream.DropLast()
+			s.flushDown()
+			s.end(why, nil)
+			return false
+		}
+	}
 	if ack.HasServerKeepAlive {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
 	}

@@ -15,6 +15,7 @@ type Metrics struct {
 	dials    *prometheus.HistogramVec
 	connects prometheus.Histogram
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
+	quotas   map[string]prometheus.Counter
 	withheld prometheus.Counter
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
@@ -51,12 +52,19 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
 		m.denied[t] = denied.WithLabelValues(t.String())
 	}
+	exceeded := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "quota_exceeded_total",
+		Help: "How often a quota made a difference: devices refused or closed, topics and filters refused, reading stopped (up, down)."},
+		[]string{"quota"})
+	m.quotas = make(map[string]prometheus.Counter)
+	for _, quota := range quotaKinds() {
+		m.quotas[quota] = exceeded.WithLabelValues(quota)
+	}
 	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
 		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, m.withheld)
+	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, exceeded, m.withheld)
 	return m
 }
 
@@ -68,9 +76,22 @@ const (
 	dialShort  = "short" // for want of something in the bridge
 )
 
-func (m *Metrics) refused(r *Reason) { m.refusals.WithLabelValues(r.Label).Inc() }
+func (m *Metrics) refused(r *Reason) {
+	m.refusals.WithLabelValues(r.Label).Inc()
+	m.exceeded(r.Label)
+}
 
-func (m *Metrics) ended(r *Reason) { m.ends.WithLabelValues(r.Label).Inc() }
+func (m *Metrics) ended(r *Reason) {
+	m.ends.WithLabelValues(r.Label).Inc()
+	m.exceeded(r.Label)
+}
+
+// exceeded counts a quota, if that is the label of one.
+func (m *Metrics) exceeded(label string) {
+	if c, ok := m.quotas[label]; ok {
+		c.Inc()
+	}
+}
 
 func (m *Metrics) dialed(d time.Duration, err error) {
 	outcome := dialOK
@@ -91,7 +112,7 @@ type tally struct {
 	kind    mqttio.Type
 	n, size int
 
-	total uint64 // packets since the session began
+	total, published, moved uint64 // packets, PUBLISH packets and bytes since the session began; the latter two with what was dropped
 }
 
 func (t *tally) add(p *mqttio.Packet) {
@@ -107,8 +128,12 @@ func (t *tally) add(p *mqttio.Packet) {
 
 // drop takes back the packet, or part of one, that was added last.
 func (t *tally) drop(p *mqttio.Packet) {
+	t.moved += uint64(len(p.Bytes))
 	if p.First {
 		t.n--
+		if p.Header.Type() == mqttio.TypePublish {
+			t.published++
+		}
 	}
 	t.size -= len(p.Bytes)
 }
@@ -120,5 +145,9 @@ func (t *tally) flush() {
 	t.packets[t.kind].Add(float64(t.n))
 	t.bytes[t.kind].Add(float64(t.size))
 	t.total += uint64(t.n)
+	t.moved += uint64(t.size)
+	if t.kind == mqttio.TypePublish {
+		t.published += uint64(t.n)
+	}
 	t.n, t.size = 0, 0
 }

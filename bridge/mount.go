@@ -109,6 +109,7 @@ func (s *session) judgeDown(p *mqttio.Packet) bool {
 			return s.judgeMessage(p)
 		}
 	case mqttio.TypeSuback:
+		s.learnSuback(p)
 		return s.mergeSuback(p)
 	case mqttio.TypePubrel:
 		return s.releaseUntold(p)

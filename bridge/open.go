@@ -46,6 +46,12 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
 			return c, false
 		}
+		if s.quota != nil {
+			if why := s.quota.Connect(c.Username); why != nil {
+				s.end(why, nil)
+				return c, false
+			}
+		}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
 		s.up.stream.Limit = s.b.limits.PacketSize
 		s.up.tally.add(&p)

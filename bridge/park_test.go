@@ -28,6 +28,7 @@ func (p *placeFake) Park() error {
 }
 
 func (p *placeFake) Serves() bool { return false }
+func (p *placeFake) Block()       {}
 func (p *placeFake) Unpark()      {}
 func (p *placeFake) Leave()       { p.left.Add(1) }
 

@@ -13,6 +13,7 @@ type policed struct {
 	// Set once.
 	policy   Policy
 	noRetain bool
+	subs     *subscriptions // nil: they are not counted
 
 	// Set by the goroutine that opens the session, before there are pumps.
 	mount mqttio.Mount
@@ -91,6 +92,7 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	case mqttio.TypeSubscribe:
 		return s.judgeSubscribe(p)
 	case mqttio.TypeUnsubscribe:
+		s.learnUnsubscribe(p)
 		return s.mountUnsubscribe(p)
 	case mqttio.TypePubrel:
 		return s.judgePubrel(p)

@@ -12,26 +12,15 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 	if err != nil {
 		return true // it was checked
 	}
-	if s.policed.awaited(sub.PacketID) {
+	if s.policed.awaited(sub.PacketID) || s.policed.subs.awaits(sub.PacketID) {
 		s.dropUp(p)
 		s.end(ReasonProtocol, errIDInUse)
 		return false
 	}
-	code := failure(v, codeForbidden)
-	var codes []byte
-	denied := 0
-	for filter := range sub.All() {
-		if s.policed.mount.HoldsFilter(filter) && s.policed.policy.MaySubscribe(filter) {
-			codes = append(codes, mqttio.CodeOfBroker)
-			continue
-		}
-		codes = append(codes, code)
-		denied++
-	}
+	codes, denied := s.judgeFilters(sub)
 	if denied == 0 && s.policed.mount == "" {
 		return true
 	}
-	s.b.metrics.denied[mqttio.TypeSubscribe].Add(float64(denied))
 	if denied > 0 && denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
 		for i := range codes {
 			if codes[i] == mqttio.CodeOfBroker {
@@ -42,10 +31,31 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 	}
 	if denied == len(codes) {
 		id := sub.PacketID
+		s.policed.subs.undo(id)
 		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
 	}
 	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
 	return s.passInstead(rest, err)
+}
+
+// judgeFilters returns a code for every topic filter, that of the broker where it is allowed, and how many are not.
+func (s *session) judgeFilters(sub mqttio.Subscribe) (codes []byte, denied int) {
+	v, pol := s.connect.version, s.policed
+	for filter := range sub.All() {
+		code := byte(mqttio.CodeOfBroker)
+		switch {
+		case !pol.mount.HoldsFilter(filter) || !pol.policy.MaySubscribe(filter):
+			code = failure(v, codeForbidden)
+			s.b.metrics.denied[mqttio.TypeSubscribe].Inc()
+		case !pol.subs.add(sub.PacketID, len(codes)-denied, filter):
+			code = failure(v, codeQuota)
+			s.b.metrics.exceeded(quotaSubscriptions)
+		}
+		if codes = append(codes, code); code != mqttio.CodeOfBroker {
+			denied++
+		}
+	}
+	return codes, denied
 }
 
 // failure is the code of a topic filter that is refused: MQTT 3.1.1 has one, and 3.1 none, where brokers use the same.

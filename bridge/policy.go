@@ -12,6 +12,8 @@ type Pass struct {
 	Expires time.Time // when the session has to end; zero: never
 	// NoRetain forbids retained messages, the will included. Without a Policy it has no effect.
 	NoRetain bool
+	Quota    Quota   // nil: none
+	Refuse   *Reason // why the device cannot be taken after all; nil: it can
 }
 
 // Policy says what one device may do. Connect is called first, once; the others may be called at the same time by two goroutines

@@ -13,6 +13,7 @@ import (
 type pump struct {
 	stream mqttio.Stream
 	tally  tally
+	usage  usage
 	reads  int // with a goroutine, up to settleAfter
 }
 
@@ -42,9 +43,9 @@ func (s *session) moveUp() bool {
 				return false
 			}
 		case err == mqttio.ErrShort:
-			return s.flushUp()
+			return s.flushUp() && s.hold(&s.up)
 		case err == mqttio.ErrRunFull:
-			if !s.flushUp() {
+			if !s.flushUp() || !s.hold(&s.up) {
 				return false
 			}
 		default:
@@ -133,9 +134,9 @@ func (s *session) moveDown() bool {
 				return false
 			}
 		case err == mqttio.ErrShort:
-			return s.flushDown()
+			return s.flushDown() && s.hold(&s.down)
 		case err == mqttio.ErrRunFull:
-			if !s.flushDown() {
+			if !s.flushDown() || !s.hold(&s.down) {
 				return false
 			}
 		default:

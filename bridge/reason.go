@@ -53,6 +53,7 @@ const (
 	codeKeepAlive    = 0x8D
 	codePacketLarge  = 0x95
 	codeQuota        = 0x97
+	codeConnectRate  = 0x9F
 	codeConnectTime  = 0xA0
 )
 
@@ -117,6 +118,25 @@ var (
 		Level: slog.LevelWarn, Text: "it cannot be found out now whether this device may connect"}
 )
 
+// Refusals because of quotas: before the upgrade where the bridge knows enough, otherwise in CONNACK.
+var (
+	ReasonAddressConnections = &Reason{Label: "address-connections", Status: http.StatusTooManyRequests, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeQuota, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "this address has as many connections as it may (quotas.address.connections)"}
+	ReasonAddressRate = &Reason{Label: "address-connect-rate", Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeConnectRate, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "this address connects too often (quotas.address.connect-rate)"}
+	ReasonIdentityConnections = &Reason{Label: "identity-connections", Status: http.StatusTooManyRequests, RetryAfter: 30 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeQuota, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "this identity has as many connections as it may (quotas.identity.connections)"}
+	ReasonIdentityRate = &Reason{Label: "identity-connect-rate", Status: http.StatusTooManyRequests, RetryAfter: 10 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeConnectRate, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "this identity connects too often (quotas.identity.connect-rate)"}
+	ReasonConnectRate = &Reason{Label: "connect-rate", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeConnectRate, Close: closeTryAgain, Level: slog.LevelWarn,
+		Text: "too many devices connect at once (quotas.total.connect-rate)"}
+)
+
 // Refusals between the upgrade and CONNACK.
 var (
 	ReasonNotAuthorized = &Reason{Label: "not-authorized", Connack3: connack3Forbidden, Connack5: codeForbidden, Close: closePolicy,
@@ -173,6 +193,8 @@ var (
 		Text: "frame against RFC 6455"}
 	ReasonFrameTooLong = &Reason{Label: "frame-too-long", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
 		Text: "frame too long"}
+	ReasonControlFlood = &Reason{Label: "control-flood", Disconnect: codeQuota, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "more pings, pongs and empty frames than allowed (limits.control-frames)"}
 )
 
 // Ends of sessions that the broker or the bridge caused. MQTT 5 has no "unavailable" for DISCONNECT (table 3-10), so a lost
@@ -209,11 +231,12 @@ func Reasons() []*Reason {
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
 		ReasonDraining, ReasonFull, ReasonMemoryFull, ReasonDescriptorsFull, ReasonPortsFull, ReasonDialsFull, ReasonBrokerDown,
 		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
+		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate,
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
 		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
-		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong,
+		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,
 	}

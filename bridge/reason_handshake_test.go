@@ -42,6 +42,11 @@ var handshakeCases = []struct {
 	{reason: "unauthorized", status: 401, before: func(r *rig) { r.refuses = "unauthorized" }},
 	{reason: "forbidden", status: 403, before: func(r *rig) { r.refuses = "forbidden" }},
 	{reason: "auth-throttled", status: 429, retryAfter: "60", level: "WARN", before: func(r *rig) { r.refuses = "auth-throttled" }},
+	{reason: "address-connections", status: 429, retryAfter: "30", level: "WARN", before: func(r *rig) { r.refuses = "address-connections" }},
+	{reason: "address-connect-rate", status: 429, retryAfter: "10", level: "WARN", before: func(r *rig) { r.refuses = "address-connect-rate" }},
+	{reason: "identity-connections", status: 429, retryAfter: "30", level: "WARN", before: func(r *rig) { r.refuses = "identity-connections" }},
+	{reason: "identity-connect-rate", status: 429, retryAfter: "10", level: "WARN", before: func(r *rig) { r.refuses = "identity-connect-rate" }},
+	{reason: "connect-rate", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "connect-rate" }},
 	{reason: "auth-unavailable", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "auth-unavailable" }},
 }
 

@@ -1,6 +1,7 @@
 package bridge_test
 
 import (
+	"bytes"
 	"context"
 	"testing"
 	"testing/synctest"
@@ -70,6 +71,7 @@ var deviceCases = []endCase{
 	{name: "behind a good one", act: frames(append(frame(0x82, hx("C000")), hx("F2 80 00000000")...)),
 		want: ended{reason: "frame-protocol", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x82},
 	{act: frames(hx("82 FF 0000000020000001 00000000")), want: ended{reason: "frame-too-long", code: 1009, level: "WARN"}, leave: 0x95},
+	{act: frames(bytes.Repeat(frame(0x8A, nil), 1001)), want: ended{reason: "control-flood", code: 1008, level: "WARN"}, leave: 0x97}, // attack 17
 }
 
 func TestDeviceReasons(t *testing.T) { run(t, "session_ends_total", deviceCases) }

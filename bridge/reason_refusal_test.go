@@ -97,6 +97,11 @@ var refusalCases = []endCase{
 		want: ended{reason: "broker-down", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},
 	{pass: passWith(&policyFake{refuse: true}), act: func(s *scene) { s.upgrade(); s.dev.send(s.connect()) },
 		want: ended{reason: "not-authorized", code: 1008}, connack: [2]byte{5, 0x87}},
+	{pass: refusedWith(bridge.ReasonAddressConnections), act: (*scene).upgrade, want: ended{reason: "address-connections", code: 1008, level: "WARN"}},
+	{name: "CONNECT came with the handshake", pass: refusedWith(bridge.ReasonAddressConnections), act: (*scene).early,
+		want: ended{reason: "address-connections", code: 1008, level: "WARN"}, connack: [2]byte{3, 0x97}},
+	{pass: refusedWith(bridge.ReasonIdentityRate), act: (*scene).early,
+		want: ended{reason: "identity-connect-rate", code: 1008, level: "WARN"}, connack: [2]byte{3, 0x9F}},
 	{act: (*scene).upgrade, want: ended{reason: "connect-timeout", code: 1008}},
 	{act: func(s *scene) { s.upgrade(); s.dev.send(hx("C000")) }, want: ended{reason: "not-connect", code: 1002}},
 	{act: func(s *scene) { s.upgrade(); s.dev.send(connect(s.v, "a\x00b", 60)) },
@@ -114,6 +119,11 @@ var refusalCases = []endCase{
 		want: ended{reason: "broker-refused", code: 1008, packets: hx("20020005")}},
 	{only: mqttio.V5, act: func(s *scene) { s.dialled(); s.br.send(hx("200300 87 00")) },
 		want: ended{reason: "broker-refused", code: 1008, packets: hx("200300 87 00")}},
+}
+
+// refusedWith is a pass of a device that cannot be taken after all.
+func refusedWith(why *bridge.Reason) func() bridge.Pass {
+	return func() bridge.Pass { return bridge.Pass{Refuse: why} }
 }
 
 func TestRefusalReasons(t *testing.T) { run(t, "refusals_total", refusalCases) }

@@ -34,6 +34,11 @@ unauthorized        401  0 00 00 00    0 INFO
 forbidden           403  0 00 00 00    0 INFO
 auth-throttled      429 60 00 00 00    0 WARN
 auth-unavailable    503  5 00 00 00    0 WARN
+address-connections 429 30 03 97 00 1008 WARN
+address-connect-rate 429 10 03 9F 00 1008 WARN
+identity-connections 429 30 03 97 00 1008 WARN
+identity-connect-rate 429 10 03 9F 00 1008 WARN
+connect-rate        503  5 03 9F 00 1013 WARN
 not-authorized        0  0 05 87 00 1008 INFO
 connect-timeout       0  0 00 00 00 1008 INFO
 not-connect           0  0 00 00 00 1002 INFO
@@ -57,6 +62,7 @@ certificate-revoked   0  0 05 87 87 1008 WARN
 text-frame            0  0 00 00 82 1003 WARN
 frame-protocol        0  0 00 00 82 1002 WARN
 frame-too-long        0  0 00 00 95 1009 WARN
+control-flood         0  0 00 00 97 1008 WARN
 broker-disconnect     0  0 00 00 00 1000 INFO
 broker-closed         0  0 03 88 80 1012 WARN
 broker-lost           0  0 03 88 80 1012 WARN

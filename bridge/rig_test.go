@@ -70,7 +70,7 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
-		Origins: []string{"https://good.example"},
+		Origins: []string{"https://good.example"}, ControlRate: 100,
 		Answer: func(cause string) wsio.Answer {
 			why := bridge.ReasonByLabel(cause)
 			return wsio.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}

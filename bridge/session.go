@@ -21,7 +21,9 @@ type session struct {
 	began time.Duration
 	// expires is when the device's proof of identity ends, as b.now(); 0: never.
 	expires time.Duration
-	policed *policed // nil if the broker decides alone
+	policed *policed      // nil if the broker decides alone
+	quota   Quota         // nil: none
+	stop    chan struct{} // closed by end; nil without a quota
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
 	connect  connectInfo
@@ -95,7 +97,7 @@ type cause struct {
 }
 
 func newSession(b *Bridge, dev Device, pass Pass) *session {
-	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now()}
+	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), quota: pass.Quota}
 	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
@@ -103,8 +105,11 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	if !pass.Expires.IsZero() {
 		s.expires = max(s.began+time.Until(pass.Expires), 1)
 	}
-	if pass.Policy != nil {
-		s.policed = &policed{policy: pass.Policy, noRetain: pass.NoRetain}
+	if s.quota != nil {
+		s.stop = make(chan struct{})
+	}
+	if policy := b.quotaPolicy(pass.Policy); policy != nil {
+		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits.Subscriptions)}
 		s.up.stream.MinPart = mqttio.MaxWhole // so that the properties of a long PUBLISH are there to be looked at
 	}
 	s.enter(stageConnect, b.limits.ConnectTimeout)
@@ -125,6 +130,9 @@ func (s *session) enter(st stage, d time.Duration) {
 func (s *session) end(r *Reason, err error) {
 	if !s.cause.CompareAndSwap(nil, &cause{r, err}) {
 		return
+	}
+	if s.stop != nil {
+		close(s.stop)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -23,6 +23,7 @@ const (
 	keyDown     = "down"
 	keyPackets  = "packets"
 	keyBytes    = "bytes"
+	keyHeld     = "held"
 	keyPanic    = "panic"
 	keyStack    = "stack"
 
@@ -61,12 +62,20 @@ func (s *session) report() {
 	}
 	attrs = append(attrs,
 		slog.Duration(keyDuration, (s.b.now()-s.began).Round(time.Millisecond)),
-		slog.Group(keyUp, keyPackets, s.up.tally.total, keyBytes, s.upBytes.Load()),
-		slog.Group(keyDown, keyPackets, s.down.tally.total, keyBytes, s.downBytes.Load()))
+		direction(keyUp, &s.up, s.upBytes.Load()), direction(keyDown, &s.down, s.downBytes.Load()))
 	if c.err != nil {
 		attrs = append(attrs, slog.String(keyError, c.err.Error()))
 	}
 	s.b.log.LogAttrs(context.Background(), c.reason.Level, message, attrs...)
+}
+
+// direction tells what a pump has moved, and for how long a quota held it back if one did.
+func direction(key string, p *pump, bytes uint64) slog.Attr {
+	attrs := []any{slog.Uint64(keyPackets, p.tally.total), slog.Uint64(keyBytes, bytes)}
+	if p.usage.time > 0 {
+		attrs = append(attrs, slog.Duration(keyHeld, p.usage.time.Round(time.Millisecond)))
+	}
+	return slog.Group(key, attrs...)
 }
 
 // Refused counts and logs a refusal before the upgrade. device is an address, userAgent what the device says it is.

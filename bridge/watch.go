@@ -16,6 +16,7 @@ type watched struct {
 	fromBroker moved[uint64]
 	toDevice   moved[uint32] // writes to the device
 	toBroker   moved[uint32] // writes to the broker
+	held       moved[uint32] // the times that the pump up was held back
 	pinged     time.Duration
 }
 
@@ -139,15 +140,18 @@ func (s *session) check(now, running time.Duration) {
 	if stage(s.stage.Load()) != stageOnline {
 		return // a device that waits for CONNACK has to be silent
 	}
-	// While the broker does not read, neither do we: the silence is not the device's, and begins when the broker has read.
-	silence := min(w.heard.still(s.upBytes.Load(), running), stalled)
-	if limit := s.keepAlive.Load(); limit > 0 && toBroker&1 == 0 && silence > time.Duration(limit) {
+	// While the broker does not read, or a quota holds us back, we do not read: the silence is not the device's, and begins when that
+	// is over.
+	held := s.up.usage.held.Load()
+	silence := min(w.heard.still(s.upBytes.Load(), running), stalled, w.held.still(held, running))
+	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|held)&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
 	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), running))
+	held |= s.down.usage.held.Load()
 	switch {
-	case (toDevice|toBroker)&1 == 1: // a write that waits is no quiet
+	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
 		s.carryOn()
 	case s.mayPause(quiet):
 		s.pause()

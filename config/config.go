@@ -17,6 +17,7 @@ type Config struct {
 	Embedded    Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
 	Access      Access      `koanf:"access" doc:"Who may connect and what devices may do."`
 	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
+	Quotas      Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See operations.md."`
 	EventLoops  string      `koanf:"event-loops" oneof:"auto off" doc:"Whether sessions between plain sockets are served from event loops, where the system has them, or by goroutines throughout, which costs more."`
 	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
 	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
@@ -94,6 +95,7 @@ type Limits struct {
 	ConnectSize      Size          `koanf:"connect-size" range:"64B 64KiB" doc:"Largest CONNECT packet."`
 	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
 	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`
+	ControlFrames    int           `koanf:"control-frames" range:"1 1000000" zero:"ok" doc:"Most WebSocket pings, pongs and empty frames of a device in a second, of which ten seconds' worth may come at once; 0 any."`
 	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`
 }
 

@@ -41,6 +41,8 @@ type Stream struct {
 	Limit int
 	// MinPart is how many bytes a part of a long packet has at least, unless it is the last. At most MaxWhole.
 	MinPart int
+	// MaxRun is how many packets a run has at most. 0: as many as there is room for.
+	MaxRun int
 	// Grow is how many bytes longer Replace may make a packet. At most MaxGrow.
 	Grow int
 
@@ -75,7 +77,7 @@ func (s *Stream) Next() (p Packet, err error) {
 	if s.pos == s.end {
 		return p, ErrShort
 	}
-	if len(s.buf.ends) == cap(s.buf.ends) {
+	if n := len(s.buf.ends); n == cap(s.buf.ends) || n == s.MaxRun && n > 0 {
 		return p, ErrRunFull
 	}
 	if s.left > 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -289,6 +290,31 @@ func TestStreamReadErrors(t *testing.T) {
 }
 
 // A packet that is taken out of the run leaves what came before and after it.
+// TestMaxRun: a run has no more packets than asked for, and none is lost between two.
+func TestMaxRun(t *testing.T) {
+	s := mqttio.Stream{Direction: mqttio.Up, Version: mqttio.V311, Limit: 1 << 20, MaxRun: 2}
+	in := pieces{bytes.Repeat([]byte{0xC0, 0}, 5)}
+	var runs []int
+	for {
+		_, err := s.Next()
+		if err == nil {
+			continue
+		}
+		if _, ends := s.Run(); len(ends) > 0 {
+			runs = append(runs, len(ends))
+		}
+		s.Done()
+		if err == mqttio.ErrShort {
+			if _, err := s.Fill(&in); err != nil {
+				break
+			}
+		}
+	}
+	if !slices.Equal(runs, []int{2, 2, 1}) {
+		t.Errorf("runs of %v packets", runs)
+	}
+}
+
 func TestRunBefore(t *testing.T) {
 	for _, tt := range []struct{ in, without, want string }{
 		{"D000 3003 0001'a' D000 D000", "PUBLISH", "D000 D000 D000"},

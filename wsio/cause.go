@@ -26,6 +26,7 @@ const (
 	CauseTextFrame     Cause = "text-frame"     // [MQTT-6.0.0-1]
 	CauseFrameProtocol Cause = "frame-protocol" // RFC 6455 sections 5.1 to 5.5
 	CauseFrameTooLong  Cause = "frame-too-long" // RFC 6455 section 10.4
+	CauseControlFlood  Cause = "control-flood"  // Options.ControlRate
 )
 
 // HandshakeCauses lists every cause for which a handshake is refused by this package.
@@ -38,7 +39,7 @@ func HandshakeCauses() []Cause {
 
 // StreamCauses lists every cause that an [Error] from [Conn.Read] can carry.
 func StreamCauses() []Cause {
-	return []Cause{CauseTextFrame, CauseFrameProtocol, CauseFrameTooLong}
+	return []Cause{CauseTextFrame, CauseFrameProtocol, CauseFrameTooLong, CauseControlFlood}
 }
 
 // Error is a breach of RFC 6455 or of MQTT section 6 found while reading frames. The values are shared: compare by
@@ -64,4 +65,5 @@ var (
 	errControlFrame = &Error{CauseFrameProtocol, "control frame fragmented or above 125 bytes (RFC 6455 section 5.5)"}
 	errLengthSign   = &Error{CauseFrameProtocol, "frame length with the top bit set (RFC 6455 section 5.2)"}
 	errFrameTooLong = &Error{CauseFrameTooLong, "frame above 512 MiB (RFC 6455 section 10.4)"}
+	errControlFlood = &Error{CauseControlFlood, "more pings, pongs and empty frames than allowed"}
 )

@@ -1,5 +1,7 @@
 package wsio
 
+import "golang.org/x/time/rate"
+
 // decoder turns the bytes of a device's frames into the bytes of its stream, in place. It holds what lies between two
 // calls: where in a frame it stands, a header or a control payload that was cut, a ping to answer, the peer's close.
 // The zero value is ready. Not for concurrent use.
@@ -13,6 +15,9 @@ type decoder struct {
 	partialLen int8
 
 	control *controlPayload // of the control frame under way; nil while there was none
+
+	controlRate int           // how many frames without a byte of the stream may come in a second; 0: any
+	controls    *rate.Limiter // of those; nil while there was none
 
 	pinged bool // control.ping holds a ping that was not answered yet
 	closed bool // a close frame came; nothing after it counts
@@ -95,6 +100,9 @@ func (d *decoder) begin(h header) error {
 	if err := d.check(h); err != nil {
 		return err
 	}
+	if (h.op.control() || h.length == 0) && !d.allowControl() {
+		return errControlFlood
+	}
 	d.left, d.mask, d.op = h.length, h.mask, h.op
 	if h.op.control() {
 		if d.control == nil {
@@ -108,6 +116,20 @@ func (d *decoder) begin(h header) error {
 	}
 	d.inMessage = !h.fin
 	return nil
+}
+
+// controlBurst is for how many seconds a device may save up its control frames.
+const controlBurst = 10
+
+// allowControl counts a frame that brings nothing of the stream. It reports whether the device may send it now.
+func (d *decoder) allowControl() bool {
+	if d.controlRate == 0 {
+		return true
+	}
+	if d.controls == nil {
+		d.controls = rate.NewLimiter(rate.Limit(d.controlRate), controlBurst*d.controlRate)
+	}
+	return d.controls.Allow()
 }
 
 func (d *decoder) check(h header) error {

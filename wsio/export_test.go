@@ -12,6 +12,9 @@ func NewConn(nc net.Conn, early []byte, maxFrame int) *Conn {
 	return newConn(nc, early, "mqtt", maxFrame)
 }
 
+// LimitControls is what the handler does with its ControlRate.
+func (c *Conn) LimitControls(rate int) { c.dec.controlRate = rate }
+
 // Decoder is the decoder of device frames.
 type Decoder = decoder
 

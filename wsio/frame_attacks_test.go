@@ -3,6 +3,8 @@ package wsio_test
 import (
 	"bytes"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"mqtt-ws-bridge/wsio"
 )
@@ -75,6 +77,49 @@ func TestAttack17(t *testing.T) {
 			if reads := len(wire)/size + 1; len(nc.writes) > reads {
 				t.Errorf("%d pongs for %d reads", len(nc.writes), reads)
 			}
+		})
+	}
+}
+
+// TestAttack17_rate: frames that bring nothing of the stream are bounded by their number in a second, of which ten seconds' worth
+// may come at once; those that bring something are not counted.
+func TestAttack17_rate(t *testing.T) {
+	const rate, burst = 5, 50
+	for name, frame := range map[string][]byte{
+		"ping":           masked(fin|ping, "x"),
+		"pong":           masked(fin|pong, "x"),
+		"empty_ping":     masked(fin|ping, ""),
+		"empty_frame":    masked(fin|binaryData, ""),
+		"empty_fragment": masked(continuation, ""),
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				data, next := masked(fin|binaryData, "ab"), byte(fin|binaryData)
+				if frame[0] == continuation {
+					data, next = masked(binaryData, "ab"), continuation
+				}
+				chunks := [][]byte{data, bytes.Repeat(frame, burst)}
+				for range 100 {
+					chunks = append(chunks, masked(next, "ab"), frame)
+				}
+				nc := script(chunks...)
+				conn := wsio.NewConn(nc, nil, 1<<16)
+				conn.LimitControls(rate)
+				p, n := make([]byte, 4096), 0
+				for n < 2*(1+100) {
+					got, err := conn.Read(p)
+					if err != nil {
+						t.Fatalf("after %d bytes: %v", n, err)
+					}
+					n += got
+					time.Sleep(time.Second / rate) // for the frame of each chunk
+				}
+				nc.chunks = [][]byte{masked(next, "ab"), bytes.Repeat(frame, burst+2), masked(next, "ab")}
+				stream, err := readStream(conn, 4096)
+				if causeOf(t, err) != wsio.CauseControlFlood || string(stream) != "ab" {
+					t.Errorf("read %q and %v of a flood", stream, err)
+				}
+			})
 		})
 	}
 }

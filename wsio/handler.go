@@ -24,6 +24,9 @@ type Options struct {
 	ExtraSubprotocols []string
 	// MaxFrame is the largest payload of a frame to the device, in bytes. 0: 64 KiB.
 	MaxFrame int
+	// ControlRate is how many frames a device may send in a second that bring nothing of its stream: pings, pongs and empty
+	// ones. Ten seconds' worth may come at once. 0: any.
+	ControlRate int
 	// AddressHeader names the device where TrustedProxies stand in front. What the options below are given as RemoteAddr of a
 	// request, and of a [Conn], is the device's address, found once: from a PROXY header (see [ListenerOptions]), then from
 	// this header.
@@ -99,7 +102,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	conn, err := upgrade(w, r, device, subprotocol, h.opts.MaxFrame)
+	conn, err := upgrade(w, r, device, subprotocol, &h.opts)
 	switch {
 	case err == nil:
 		h.opts.Accepted(conn, r)

@@ -17,7 +17,7 @@ var errNotTaken = errors.New("take over the connection")
 //
 // The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
 // write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes.
-func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, maxFrame int) (*Conn, error) {
+func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, o *Options) (*Conn, error) {
 	u := &upgrader{w: w, header: make(http.Header)}
 	opts := websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
 	if subprotocol != "" {
@@ -40,7 +40,8 @@ func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotoco
 	if device == nil {
 		device = u.device
 	}
-	conn := newConn(u.nc, u.early, subprotocol, maxFrame)
+	conn := newConn(u.nc, u.early, subprotocol, o.MaxFrame)
+	conn.dec.controlRate = o.ControlRate
 	conn.device = device
 	return conn, nil
 }

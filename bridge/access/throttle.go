@@ -4,6 +4,8 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"mqtt-ws-bridge/bridge"
 )
 
 const (
@@ -12,6 +14,8 @@ const (
 	// An address may fail burst times at once, and once in each pace after that.
 	burst = 10
 	pace  = 6 * time.Second
+	// subscriber is how many bits of an IPv6 address one subscriber has in common.
+	subscriber = 64
 )
 
 // throttle slows addresses that fail to prove who they are. An IPv4 address counts by itself, an IPv6 address with its /64, which
@@ -23,24 +27,9 @@ type throttle struct {
 
 func newThrottle() *throttle { return &throttle{debt: make(map[netip.Prefix]time.Time)} }
 
-// network is what an address counts as; false for one that is none, such as that of a socket file, which is not slowed.
-func network(address string) (netip.Prefix, bool) {
-	a, err := netip.ParseAddr(address)
-	if err != nil {
-		return netip.Prefix{}, false
-	}
-	a = a.Unmap().WithZone("")
-	bits := 64
-	if a.Is4() {
-		bits = 32
-	}
-	p, err := a.Prefix(bits)
-	return p, err == nil
-}
-
 // blocked reports whether the address has to wait.
 func (t *throttle) blocked(address string) bool {
-	n, ok := network(address)
+	n, ok := bridge.Network(address, subscriber)
 	if !ok {
 		return false
 	}
@@ -51,7 +40,7 @@ func (t *throttle) blocked(address string) bool {
 
 // failed counts a failure of the address.
 func (t *throttle) failed(address string) {
-	n, ok := network(address)
+	n, ok := bridge.Network(address, subscriber)
 	if !ok {
 		return
 	}

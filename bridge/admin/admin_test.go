@@ -106,7 +106,7 @@ func TestMetricNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"reason", "direction", "type", "outcome"}
+	allowed := []string{"reason", "direction", "type", "outcome", "quota"}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {

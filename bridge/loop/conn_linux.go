@@ -90,7 +90,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 		case err == nil:
 			n += wrote
 		case errors.Is(err, unix.EAGAIN):
-			c.place.blocked()
+			c.place.Block()
 			if c.std == nil {
 				return n, c.failed("write", err) // nobody serves the session: that cannot be
 			}

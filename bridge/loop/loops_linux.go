@@ -105,8 +105,8 @@ func (p *Place) release(n int) {
 // Leave gives the place back.
 func (p *Place) Leave() { p.loop.leave(p) }
 
-// blocked is called before a write waits.
-func (p *Place) blocked() {
+// Block gives the session its goroutines back, and the loop another one. It is called before the session waits.
+func (p *Place) Block() {
 	if p.session.Blocked() {
 		p.loop.handOver()
 	}

@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type scene struct {
 	brokers net.Listener
 	bridge  *bridge.Bridge
 	log     *said
+	pass    atomic.Pointer[bridge.Pass] // of the devices that connect from then on
 }
 
 // said is a log that can be looked at while it is written.
@@ -100,6 +102,7 @@ func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge
 	t.Helper()
 	devices := listen(t)
 	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
+	s.pass.Store(new(bridge.Pass))
 	limits := bridge.Limits{
 		Sessions: 1000, Dials: 100, ConnectSize: mqttio.MaxWhole, ConnectTimeout: patience, DialTimeout: patience,
 		ConnackTimeout: patience, PacketSize: mqttio.MaxPacketSize, WriteTimeout: patience,
@@ -114,7 +117,7 @@ func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
-		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.Start(c) },
+		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
 	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup

@@ -127,6 +127,9 @@ func (l *Lot) control(op int, socket syscall.RawConn, event *unix.EpollEvent) (e
 // Serves says that sessions are woken here and not served.
 func (p *Place) Serves() bool { return false }
 
+// Block has nothing to do: nobody serves here.
+func (p *Place) Block() {}
+
 // Unpark has nothing to do: the sockets were looked at only.
 func (p *Place) Unpark() {}
 

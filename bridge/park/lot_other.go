@@ -25,6 +25,9 @@ func (*Place) Park() error { return ErrUnsupported }
 // Serves reports false.
 func (*Place) Serves() bool { return false }
 
+// Block does nothing.
+func (*Place) Block() {}
+
 // Unpark does nothing.
 func (*Place) Unpark() {}
 

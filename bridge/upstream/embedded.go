@@ -11,6 +11,7 @@ import (
 
 	mqtt "github.com/mochi-mqtt/server/v2"
 	"github.com/mochi-mqtt/server/v2/hooks/auth"
+	"github.com/mochi-mqtt/server/v2/packets"
 
 	"mqtt-ws-bridge/bridge"
 )
@@ -33,7 +34,7 @@ const EmbeddedName = "embedded"
 // failing is not fatal: the broker is returned with the error in listenErr.
 func NewEmbedded(address string) (e *Embedded, listenErr, err error) {
 	server := mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})
-	if err := server.AddHook(new(auth.AllowHook), nil); err != nil {
+	if err := errors.Join(server.AddHook(new(auth.AllowHook), nil), server.AddHook(new(wideWindow), nil)); err != nil {
 		return nil, nil, fmt.Errorf("start the embedded broker: %w", err)
 	}
 	if err := server.Serve(); err != nil {
@@ -47,6 +48,24 @@ func NewEmbedded(address string) (e *Embedded, listenErr, err error) {
 		e.wg.Go(e.accept)
 	}
 	return e, listenErr, nil
+}
+
+// wideWindow leaves out the count of a window that the device has as wide as the broker's own limit, which is counted anyway. A
+// message for a device whose window is counted can stop mochi-mqtt 2.7.9 for good: it takes a read lock twice
+// (Inflight.NextImmediate, GetAll), and a writer may come in between.
+type wideWindow struct{ mqtt.HookBase }
+
+// ID names the hook.
+func (*wideWindow) ID() string { return "wide-window" }
+
+// Provides names what the hook listens to.
+func (*wideWindow) Provides(b byte) bool { return b == mqtt.OnSessionEstablish }
+
+// OnSessionEstablish is called when CONNECT was read.
+func (*wideWindow) OnSessionEstablish(client *mqtt.Client, _ packets.Packet) {
+	if client.Properties.Props.ReceiveMaximum >= mqtt.NewDefaultServerCapabilities().MaximumInflight {
+		client.State.Inflight.ResetSendQuota(0)
+	}
 }
 
 // accept takes tools in until the listener is closed. The library's own listener would be waited for as long as somebody is

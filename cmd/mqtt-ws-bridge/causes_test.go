@@ -24,7 +24,8 @@ func TestEveryCauseHasAReason(t *testing.T) {
 			t.Errorf("cause %s is answered with %+v", cause, a)
 		}
 	}
-	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009}
+	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009,
+		wsio.CauseControlFlood: 1008}
 	for _, cause := range wsio.StreamCauses() {
 		r := bridge.ReasonByLabel(string(cause))
 		if r.Label != string(cause) || code[cause] == 0 || r.Close != code[cause] || r.Status != 0 || r.Disconnect == 0 {
@@ -38,6 +39,10 @@ func TestEveryStatusHasACause(t *testing.T) {
 	door := map[*bridge.Reason]int{
 		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
 	}
+	quotas := map[*bridge.Reason]int{
+		bridge.ReasonAddressConnections: 429, bridge.ReasonAddressRate: 429, bridge.ReasonIdentityConnections: 429,
+		bridge.ReasonIdentityRate: 429, bridge.ReasonConnectRate: 503,
+	}
 	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull,
 		bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
@@ -46,6 +51,12 @@ func TestEveryStatusHasACause(t *testing.T) {
 		}
 		if status, ok := door[r]; ok {
 			if r.Status != status || r.Close != 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
+				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
+			}
+			continue
+		}
+		if status, ok := quotas[r]; ok {
+			if r.Status != status || r.RetryAfter == 0 || r.Close == 0 || r.Connack3 == 0 || r.Connack5 == 0 {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}
 			continue

@@ -23,6 +23,7 @@ import (
 	"mqtt-ws-bridge/bridge/budget"
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/park"
+	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/tlsfiles"
@@ -52,6 +53,7 @@ type process struct {
 	acceptErrors prometheus.Counter
 
 	bridge   *bridge.Bridge
+	quotas   *quota.Book        // nil if there are none
 	door     *keptDoor          // nil if access says nothing
 	loops    *loop.Loops        // nil where the system has none
 	lot      *park.Lot          // the same
@@ -170,9 +172,11 @@ func (p *process) wireBridge() error {
 			DialTimeout: p.cfg.Upstream.DialTimeout, ConnackTimeout: p.cfg.Upstream.ConnackTimeout,
 			PacketSize: packetSize(l.PacketSize), WriteTimeout: l.WriteTimeout,
 			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
-			PingInterval: p.cfg.Downlink.PingInterval,
+			PingInterval:  p.cfg.Downlink.PingInterval,
+			Subscriptions: p.cfg.Quotas.Device.Subscriptions, TopicLevels: p.cfg.Quotas.Device.TopicLevels,
 		},
 	})
+	p.quotas = newQuotas(&p.cfg.Quotas)
 	p.admin = admin.NewServer(p.bridge, reg, p.log)
 	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
 	if err != nil {
@@ -182,7 +186,7 @@ func (p *process) wireBridge() error {
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
-		MaxFrame: int(p.cfg.Downlink.FrameSize),
+		MaxFrame: int(p.cfg.Downlink.FrameSize), ControlRate: l.ControlFrames,
 		Admit:    p.admit,
 		Answer:   p.answer,
 		Refused:  p.refused,
@@ -212,8 +216,20 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(); why != nil {
 		return why.Label
 	}
+	if p.quotas != nil {
+		if why := p.quotas.Knock(host(r.RemoteAddr)); why != nil {
+			return why.Label
+		}
+	}
 	if p.door != nil {
-		return p.door.current().admit(r)
+		if label := p.door.current().admit(r); label != "" {
+			return label
+		}
+	}
+	if p.quotas != nil {
+		if why := p.quotas.KnockAs(identity(r)); why != nil {
+			return why.Label
+		}
 	}
 	return ""
 }
@@ -227,11 +243,14 @@ func (p *process) refused(r *http.Request, cause string) {
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
-	if p.door == nil {
-		p.bridge.Start(c)
-		return
+	var pass bridge.Pass
+	if p.door != nil {
+		pass = p.door.current().pass(r)
 	}
-	p.bridge.StartWith(c, p.door.current().pass(r))
+	if p.quotas != nil {
+		pass.Quota, pass.Refuse = p.quotas.Enter(host(r.RemoteAddr), identity(r))
+	}
+	p.bridge.StartWith(c, pass)
 }
 
 // answer tells a refused device what the table of reasons says.

@@ -39,6 +39,16 @@ func TestUnacknowledgedMessagesAreNotLost(t *testing.T) {
 	}
 }
 
+// A broker may allow fewer messages under way than a device would send (MQTT-3.3.4-9).
+func TestReceiveMaximumOfTheBrokerIsKept(t *testing.T) {
+	t.Parallel()
+	c := config(t, faulty.Start(t, "swallows-acks", "one-at-a-time").URL, "hivemq-android", 2)
+	c.Messages, c.Duration, c.QoS, c.Birth, c.Drain = 5, time.Second, [3]float64{0, 1, 0}, false, 300*time.Millisecond
+	if q := run(t, c).Delivery.QoS[1]; q.Received != 2 || q.Unacknowledged != 2 || q.Lost != 0 {
+		t.Errorf("one message under way for each of two devices: %+v", q)
+	}
+}
+
 // What a device still holds when the time is up is neither lost nor delivered, and the time is up at the limit.
 func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	t.Parallel()

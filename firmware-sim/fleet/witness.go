@@ -76,7 +76,7 @@ func (w *witness) Message(_ device.Link, m packet.Message) {
 			w.ledger.Foreign()
 			return
 		}
-		w.ledger.Received(index, marker.Seq, m.QoS, time.Unix(0, marker.Time), time.Now())
+		w.ledger.Received(index, marker.Seq, m.QoS, m.Dup, time.Unix(0, marker.Time), time.Now())
 	}
 }
 

@@ -189,14 +189,14 @@ func (l *Ledger) Unfinished(device int, seq uint64) {
 	}
 }
 
-// Received books an arrival; qos is the delivery's.
-func (l *Ledger) Received(device int, seq uint64, qos byte, sentAt, now time.Time) {
+// Received books an arrival; qos and dup are the delivery's.
+func (l *Ledger) Received(device int, seq uint64, qos byte, dup bool, sentAt, now time.Time) {
 	if device < 0 || device >= len(l.shards) {
 		l.Foreign()
 		return
 	}
 	l.moved.Store(now.UnixNano())
-	first, known, after := l.shards[device].arrive(seq, &qos)
+	first, known, after := l.shards[device].arrive(seq, &qos, dup && qos == 1)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if !known {
@@ -219,15 +219,20 @@ func (l *Ledger) Foreign() {
 }
 
 // arrive corrects qos to what the message was sent with, as far as that is still known. after is the later message that was
-// there before, 0 for none.
-func (a *account) arrive(seq uint64, qos *byte) (first, known bool, after uint64) {
+// there before, 0 for none. again says that the endpoint calls it a repetition and may repeat: at QoS 1 to a subscriber that was cut
+// off before it had acknowledged.
+func (a *account) arrive(seq uint64, qos *byte, again bool) (first, known bool, after uint64) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	e := a.entry(seq)
 	if e == nil {
 		// Behind the window everything is settled: whatever comes now comes once more.
 		if seq > 0 && seq < a.base {
-			a.totals[*qos].Doubles++
+			if again {
+				a.totals[*qos].Redelivered++
+			} else {
+				a.totals[*qos].Doubles++
+			}
 			return false, true, 0
 		}
 		return false, false, 0
@@ -246,7 +251,7 @@ func (a *account) arrive(seq uint64, qos *byte) (first, known bool, after uint64
 		} else {
 			a.newest[e.qos] = seq
 		}
-	case e.got > e.sent:
+	case e.got > e.sent && !again:
 		t.Doubles++
 	default:
 		t.Redelivered++

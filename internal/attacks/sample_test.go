@@ -17,8 +17,8 @@ import (
 )
 
 // Margins within which the bridge has to come back to what it was before an attack. Memory is what is reachable after a garbage
-// collection; the innocent device moves it by some KiB, and tables keep the size that many sessions gave them. Stacks are not in it: the runtime keeps those of
-// goroutines that have ended for the next ones, and goroutines are counted.
+// collection; the innocent device moves it by some KiB, and tables keep the size that many sessions gave them. Stacks are not in it: the
+// runtime keeps those of goroutines that have ended for the next ones, and goroutines are counted.
 const (
 	marginMemory      = 512 << 10
 	marginDescriptors = 2

@@ -59,6 +59,13 @@ func scenes(provider, silent string) map[string]scene {
 			s.refused(t, device{tls: s.files.tls(t, s.files.stolen)}, 0)
 			s.refused(t, device{tls: s.files.tls(t)}, 0)
 		}},
+		"quotas.yaml": {try: func(t *testing.T, s *site) {
+			ws := s.online(t, device{})
+			send(t, ws, "\x82\x21\x00\x01\x00\x14////////////////////\x00\x00\x05other\x01")
+			if got := receive(t, ws); got != "\x90\x04\x00\x01\x80\x01" {
+				t.Errorf("SUBACK is % x", got)
+			}
+		}},
 		"topic-rules.yaml": {try: func(t *testing.T, s *site) {
 			ws := s.online(t, device{header: basic(password)})
 			send(t, ws, "\x82\x21\x00\x01\x00\x14devices/dev-1/down/#\x01\x00\x05other\x00")

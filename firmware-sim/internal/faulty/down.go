@@ -1,6 +1,7 @@
 package faulty
 
 import (
+	"bytes"
 	"time"
 
 	"mqtt-ws-bridge/firmware-sim/packet"
@@ -36,6 +37,9 @@ func (s *session) pumpDown() {
 			if p[0]>>4 == packet.PUBLISH {
 				held = s.publish(p, held)
 				continue
+			}
+			if p[0]>>4 == packet.CONNACK && s.e.has("one-at-a-time") {
+				p = bytes.Replace(p, []byte{0x21, 0x04, 0x00}, []byte{0x21, 0x00, 0x01}, 1) // the broker's Receive Maximum
 			}
 			if kind := p[0] >> 4; (kind == packet.PUBACK || kind == packet.PUBREC) && s.e.has("swallows-acks") {
 				continue

@@ -82,7 +82,7 @@ func NewBroker(t testing.TB, listener net.Listener, hooks ...mqtt.Hook) *Broker 
 	t.Helper()
 	b := &Broker{URL: "tcp://" + listener.Addr().String(), listener: listener, conns: make(map[net.Conn]bool),
 		server: mqtt.New(&mqtt.Options{Logger: slog.New(slog.DiscardHandler)})}
-	for _, h := range append(hooks, new(auth.AllowHook)) {
+	for _, h := range append(hooks, new(auth.AllowHook), new(turns)) {
 		if err := b.server.AddHook(h, nil); err != nil {
 			t.Fatal(err)
 		}
@@ -120,30 +120,6 @@ func (b *Broker) establish(c net.Conn) {
 	delete(b.conns, c)
 	b.mu.Unlock()
 	_ = c.Close()
-}
-
-// inTurn lets the broker work on what one client sent at a time. The broker takes a read lock twice on its way (mochi-mqtt
-// 2.7.9, Inflight.NextImmediate and GetAll), and stands still for good when another client wants to write in between.
-type inTurn struct {
-	net.Conn
-	mu   *sync.Mutex
-	held bool // owned by the goroutine that reads
-}
-
-// Read ends the turn of what was read before.
-func (c *inTurn) Read(b []byte) (int, error) {
-	c.release()
-	n, err := c.Conn.Read(b)
-	c.mu.Lock()
-	c.held = true
-	return n, err
-}
-
-func (c *inTurn) release() {
-	if c.held {
-		c.held = false
-		c.mu.Unlock()
-	}
 }
 
 // Kill cuts every connection and ends the broker; call it as often as you like.

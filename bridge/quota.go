@@ -1,0 +1,106 @@
+package bridge
+
+import (
+	"math"
+	"sync/atomic"
+	"time"
+
+	"mqtt-ws-bridge/mqttio"
+)
+
+// Quota is what one session may use beside others that share in the same. Its methods are safe for concurrent use and do not wait.
+type Quota interface {
+	// Connect is told the user name in CONNECT, nil if there is none, which nobody has proved yet. It says why the device is
+	// refused, or nil.
+	Connect(username []byte) *Reason
+	// Accepted is told that a broker has accepted the device. It says why the session has to end all the same, or nil.
+	Accepted() *Reason
+	// Use counts messages and bytes that were moved and returns for how long nothing more is to be read in that direction, and
+	// how many packets may be moved at a time then; 0: any.
+	Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int)
+	// Leave is called when the session is over.
+	Leave()
+}
+
+// usage is what a pump knows of its quota.
+type usage struct {
+	// Owned by the pump.
+	published, moved uint64 // of the tally: what was counted already
+	time             time.Duration
+
+	held atomic.Uint32 // odd while the pump is held back
+}
+
+// Kinds of quota beside those that are reasons.
+const (
+	quotaSubscriptions = "subscriptions"
+	quotaTopicLevels   = "topic-levels"
+)
+
+// quotaKinds are the values of the label quota.
+func quotaKinds() []string {
+	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), quotaSubscriptions, quotaTopicLevels}
+	for _, r := range []*Reason{
+		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate, ReasonControlFlood,
+	} {
+		kinds = append(kinds, r.Label)
+	}
+	return kinds
+}
+
+// hold counts what the pump has moved and waits until that is within the quota. Nothing is read meanwhile: that is how the sender
+// hears of it. It reports whether the session goes on.
+func (s *session) hold(p *pump) bool {
+	if s.quota == nil {
+		return true
+	}
+	t, u, st := &p.tally, &p.usage, &p.stream
+	messages, bytes := t.published-u.published, t.moved-u.moved
+	u.published, u.moved = t.published, t.moved
+	wait, run := s.quota.Use(st.Direction, clamp(messages), clamp(bytes))
+	st.MaxRun = run
+	if wait <= 0 {
+		return true
+	}
+	s.b.metrics.exceeded(st.Direction.String())
+	if s.served != nobody {
+		s.place.Block()
+	}
+	began := s.b.now()
+	u.held.Add(1)
+	defer func() {
+		u.held.Add(1)
+		u.time += s.b.now() - began
+	}()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-s.stop:
+		return false
+	}
+}
+
+func clamp(n uint64) int { return int(min(n, math.MaxInt32)) }
+
+// leaveQuota gives back what the session had of its quota.
+func (s *session) leaveQuota() {
+	if s.quota != nil {
+		s.quota.Leave()
+	}
+}
+
+// quotaPolicy is the policy of a session within the limits on topics and subscriptions; nil if there is nothing to ask.
+func (b *Bridge) quotaPolicy(p Policy) Policy {
+	if b.limits.TopicLevels == 0 && b.limits.Subscriptions == 0 {
+		return p
+	}
+	if p == nil {
+		p = anything{}
+	}
+	if b.limits.TopicLevels == 0 {
+		return p
+	}
+	return &shallow{p, b.limits.TopicLevels, b.metrics}
+}

@@ -1,0 +1,159 @@
+package quota
+
+import (
+	"sync"
+	"time"
+
+	"golang.org/x/time/rate"
+)
+
+// remembered is how many entries without sessions a table has. Beyond that some are forgotten.
+const remembered = 64 << 10
+
+// table has what addresses, or identities, use. Safe for concurrent use.
+type table[K comparable] struct {
+	limits Limits
+	burst  time.Duration
+
+	mu      sync.Mutex
+	entries map[K]*entry // guarded by mu
+	idle    int          // of them, those without sessions; guarded by mu
+}
+
+// entry is one of them.
+type entry struct {
+	sessions int           // guarded by the table's mu
+	connects *rate.Limiter // nil: no limit
+	traffic  traffic       // without buckets until there is a session
+}
+
+// newTable returns nil if there is nothing to count.
+func newTable[K comparable](l Limits, burst time.Duration) *table[K] {
+	if l == (Limits{}) {
+		return nil
+	}
+	return &table[K]{limits: l, burst: burst, entries: make(map[K]*entry)}
+}
+
+// verdict is what becomes of a connection.
+type verdict int
+
+const (
+	good  verdict = iota
+	full          // too many sessions
+	often         // too many connections lately
+)
+
+// knock counts a connection, unless it is refused for the number of connections.
+func (t *table[K]) knock(key K, now time.Time) verdict {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[key]
+	if e != nil && t.full(e) {
+		return full
+	}
+	if t.limits.ConnectRate == 0 {
+		return good // nothing to remember of it
+	}
+	if e == nil {
+		e = t.add(key, now)
+		t.idle++
+	}
+	if !e.connects.AllowN(now, 1) {
+		return often
+	}
+	return good
+}
+
+// look says what knock would, and counts nothing.
+func (t *table[K]) look(key K, now time.Time) verdict {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch e := t.entries[key]; {
+	case e == nil:
+		return good
+	case t.full(e):
+		return full
+	case e.connects != nil && e.connects.TokensAt(now) < 1:
+		return often
+	}
+	return good
+}
+
+func (t *table[K]) full(e *entry) bool {
+	return t.limits.Connections > 0 && e.sessions >= t.limits.Connections
+}
+
+// enter counts a session, and reports whether there was room for it; leave has to be called either way.
+func (t *table[K]) enter(key K) (*entry, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e := t.entries[key]
+	if e == nil {
+		e = t.add(key, time.Now())
+	} else if e.sessions == 0 {
+		t.idle--
+	}
+	if e.sessions == 0 && e.traffic == (traffic{}) { // nobody reads it now
+		e.traffic = newTraffic(&t.limits, t.burst)
+	}
+	ok := !t.full(e)
+	e.sessions++
+	return e, ok
+}
+
+// leave takes back an enter.
+func (t *table[K]) leave(key K, e *entry) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if e.sessions--; e.sessions > 0 {
+		return
+	}
+	now := time.Now()
+	if e.rested(now) {
+		delete(t.entries, key)
+		return
+	}
+	t.makeRoom(now)
+	t.idle++
+}
+
+// add makes an entry, which the caller counts as idle if it is to stay without sessions. The caller holds mu.
+func (t *table[K]) add(key K, now time.Time) *entry {
+	t.makeRoom(now)
+	e := &entry{connects: connectLimiter(t.limits.ConnectRate)}
+	t.entries[key] = e
+	return e
+}
+
+// makeRoom forgets entries without sessions when there are too many: those that nothing has to be remembered of, and some others if
+// that is not enough. The caller holds mu.
+func (t *table[K]) makeRoom(now time.Time) {
+	if t.idle < remembered {
+		return
+	}
+	for key, e := range t.entries {
+		if e.sessions == 0 && e.rested(now) {
+			delete(t.entries, key)
+			t.idle--
+		}
+	}
+	for key, e := range t.entries {
+		if t.idle < remembered*3/4 {
+			return
+		}
+		if e.sessions == 0 {
+			delete(t.entries, key)
+			t.idle--
+		}
+	}
+}
+
+// rested reports whether a new entry would be as good.
+func (e *entry) rested(now time.Time) bool {
+	return isFull(e.connects, now) && e.traffic.rested(now)
+}
+
+func isFull(l *rate.Limiter, now time.Time) bool {
+	return l == nil || l.TokensAt(now) >= float64(l.Burst())
+}
