@@ -14,9 +14,10 @@ const flooded = 30_000 // frames of a flood
 // session.
 func TestAttack17_empty_floods(t *testing.T) {
 	k := plain(t)
-	for name, one := range map[string]string{
+	floods := map[string]string{
 		"pings": frame(ping, "x"), "pongs": frame(pong, "x"), "empty frames": frame(data, ""), "empty fragments": frame(0x00, ""),
-	} {
+	}
+	for name, one := range floods {
 		d := online(t, k, hello{version: 4, id: "flood"})
 		end := frame(data, pingreq)
 		if name == "empty fragments" {
@@ -34,6 +35,7 @@ func TestAttack17_empty_floods(t *testing.T) {
 		}
 		_ = d.Close()
 	}
+	k.wantReason("control-flood", len(floods))
 }
 
 // TestAttack17_small_frames: frames of one byte are legal, cost what their bytes cost, and all are served.

@@ -17,8 +17,8 @@ import (
 )
 
 // Margins within which the bridge has to come back to what it was before an attack. Memory is what is reachable after a garbage
-// collection; the innocent device and the question itself move it by some KiB. Stacks are not in it: the runtime keeps those of
-// goroutines that have ended for the next ones, and goroutines are counted.
+// collection; the innocent device moves it by some KiB, and tables keep the size that many sessions gave them. Stacks are not in it: the
+// runtime keeps those of goroutines that have ended for the next ones, and goroutines are counted.
 const (
 	marginMemory      = 512 << 10
 	marginDescriptors = 2
@@ -83,20 +83,25 @@ func metrics(t testing.TB, b *bridgeproc.Bridge) map[string]float64 {
 	return series
 }
 
+// collected asks for a garbage collection, and for the figures of that moment.
+const collected = "/debug/pprof/heap?gc=1&debug=1"
+
 // take samples the process, after a garbage collection.
 func take(t testing.TB, b *bridgeproc.Bridge) sample {
 	t.Helper()
-	for range 2 { // the first leaves what was in pools
-		ask(t, b, "/debug/pprof/heap?gc=1")
+	ask(t, b, collected) // which leaves what was in pools
+	_, allocated, _ := strings.Cut(ask(t, b, collected), "\n# HeapAlloc = ")
+	var memory int64
+	if _, err := fmt.Sscan(allocated, &memory); err != nil {
+		t.Fatalf("read the memory: %v", err)
 	}
-	m := metrics(t, b)
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.PID()))
 	if err != nil {
 		t.Fatalf("count descriptors: %v", err)
 	}
 	return sample{
-		memory:   int64(m["go_memstats_heap_alloc_bytes"]),
-		resident: memoryOf(t, b, "VmRSS"), descriptors: len(open), goroutines: int(m["go_goroutines"]),
+		memory:   memory,
+		resident: memoryOf(t, b, "VmRSS"), descriptors: len(open), goroutines: int(metrics(t, b)["go_goroutines"]),
 	}
 }
 
