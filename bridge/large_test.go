@@ -19,18 +19,21 @@ import (
 
 const (
 	hugeSize = 100 << 20
-	holdMost = 160 << 10 // bytes of a session, whatever passes through it: two buffers at most, and what is written
+	// Bytes that a session holds, whatever passes through it: two buffers at most, and what is written. Below a mount there is one more
+	// buffer, for what is written in place of what was read.
+	holdMost        = 128 << 10
+	holdMostMounted = 160 << 10
 )
 
 // TestHugePublish passes 100 MiB each way at once, stops both in the middle, and looks at what the bridge holds then.
 func TestHugePublish(t *testing.T) {
-	t.Run("plain", func(t *testing.T) { passHuge(t, bridge.Pass{}, "topic", "topic") })
+	t.Run("plain", func(t *testing.T) { passHuge(t, bridge.Pass{}, "topic", "topic", holdMost) })
 	t.Run("below a mount", func(t *testing.T) {
-		passHuge(t, bridge.Pass{Policy: openPolicy(testMount)}, "topic", testMount+"topic")
+		passHuge(t, bridge.Pass{Policy: openPolicy(testMount)}, "topic", testMount+"topic", holdMostMounted)
 	})
 }
 
-func passHuge(t *testing.T, pass bridge.Pass, atDevice, atBroker string) {
+func passHuge(t *testing.T, pass bridge.Pass, atDevice, atBroker string, most int64) {
 	r := newRig(t, nil)
 	r.pass = pass
 	dev, br := r.overTCP()
@@ -59,12 +62,17 @@ func passHuge(t *testing.T, pass bridge.Pass, atDevice, atBroker string) {
 	if err := read(fromBroker, frames, half, scratch); err != nil {
 		t.Fatal(err)
 	}
-	r.stuck()
-	if held := heap() - before; held > holdMost {
-		t.Errorf("in the middle of both packets the session holds %d bytes more", held)
-	} else {
-		t.Logf("in the middle of both packets the session holds %d bytes more", held)
+	held := int64(0)
+	for range 20 { // on a busy machine what seems stuck may still be about to move
+		r.stuck()
+		if held = heap() - before; held <= most {
+			break
+		}
 	}
+	if held > most {
+		t.Errorf("in the middle of both packets the session holds %d bytes more, the limit is %d", held, most)
+	}
+	t.Logf("in the middle of both packets the session holds %d bytes more", held)
 	go func() { errs <- read(fromDevice, br, int64(up.seen)-half, make([]byte, 64<<10)) }()
 	if err := read(fromBroker, frames, int64(down.seen)-half, scratch); err != nil {
 		t.Fatal(err)

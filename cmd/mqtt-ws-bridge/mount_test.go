@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+	"github.com/eclipse/paho.golang/packets"
 	"github.com/eclipse/paho.golang/paho"
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/golang-jwt/jwt/v5"
@@ -85,21 +86,29 @@ func (r *tenantRig) dial(tenant string) net.Conn {
 // peer connects one. will is the topic of its will, "" for none.
 func (r *tenantRig) peer(tenant, id, will string) *peer {
 	r.t.Helper()
-	p := &peer{t: r.t, conn: r.dial(tenant), got: make(chan *paho.Publish, 64)}
+	hello := &paho.Connect{ClientID: id, CleanStart: true, KeepAlive: 120}
+	if will != "" {
+		hello.WillMessage = &paho.WillMessage{Topic: will, Payload: []byte("will"), QoS: 1}
+	}
+	p, _ := r.connect(tenant, hello)
+	return p
+}
+
+func (r *tenantRig) connect(tenant string, hello *paho.Connect) (*peer, *paho.Connack) {
+	r.t.Helper()
+	// The client pings while it writes other packets, and a WebSocket takes these apart.
+	p := &peer{t: r.t, conn: packets.NewThreadSafeConn(r.dial(tenant)), got: make(chan *paho.Publish, 64)}
 	p.c = paho.NewClient(paho.ClientConfig{Conn: p.conn, PacketTimeout: time.Minute,
 		OnPublishReceived: []func(paho.PublishReceived) (bool, error){func(m paho.PublishReceived) (bool, error) {
 			p.got <- m.Packet
 			return true, nil
 		}}})
-	hello := &paho.Connect{ClientID: id, CleanStart: true, KeepAlive: 120}
-	if will != "" {
-		hello.WillMessage = &paho.WillMessage{Topic: will, Payload: []byte("will"), QoS: 1}
-	}
-	if _, err := p.c.Connect(r.t.Context(), hello); err != nil {
-		r.t.Fatalf("%s: %v", id, err)
+	ack, err := p.c.Connect(r.t.Context(), hello)
+	if err != nil {
+		r.t.Fatalf("%s: %v", hello.ClientID, err)
 	}
 	r.t.Cleanup(func() { _ = p.c.Disconnect(&paho.Disconnect{}); p.conn.Close() })
-	return p
+	return p, ack
 }
 
 func (p *peer) subscribe(filters ...string) {
@@ -163,6 +172,7 @@ func TestMountedTenants(t *testing.T) {
 	r.shared(plain, acme, worker)
 	r.wills(plain, acme, zeta)
 	r.outside(plain, acme, zeta)
+	r.resumed(plain)
 	r.refused()
 }
 
@@ -246,11 +256,39 @@ func (r *tenantRig) outside(plain, acme, zeta *peer) {
 	}
 }
 
+// resumed: a session that the broker has kept brings nothing of another tenant, though it has subscriptions there.
+func (r *tenantRig) resumed(plain *peer) {
+	r.t.Helper()
+	life := uint32(600)
+	hello := func() *paho.Connect {
+		return &paho.Connect{ClientID: "kept", KeepAlive: 120, Properties: &paho.ConnectProperties{SessionExpiryInterval: &life}}
+	}
+	before, _ := r.connect("", hello())
+	before.subscribe("tenants/zeta/kept/#")
+	if err := before.c.Disconnect(&paho.Disconnect{}); err != nil {
+		r.t.Fatal(err)
+	}
+	r.broker.Log.WaitFor(r.t, time.Minute, 1, "Client kept disconnected")
+	plain.publish("tenants/zeta/kept/1", "")
+	plain.hears("tenants/zeta/kept/1", "")
+	device, ack := r.connect("acme", hello())
+	if !ack.SessionPresent {
+		r.t.Fatal("the broker has kept no session")
+	}
+	device.subscribe("kept/#")
+	for _, tenant := range []string{"zeta", "acme"} {
+		plain.publish("tenants/"+tenant+"/kept/2", "")
+		plain.hears("tenants/"+tenant+"/kept/2", "")
+	}
+	device.hears("kept/2", "")
+	r.broker.Log.WaitFor(r.t, time.Minute, 2, "Received PUBACK from kept", "RC:135")
+}
+
 // refused: devices whose tenant would be another place.
 func (r *tenantRig) refused() {
 	r.t.Helper()
 	for _, tenant := range []string{"acme/inner", "+", "#", "a\x00b", "$SYS/.."} {
-		conn := r.dial(tenant)
+		conn := packets.NewThreadSafeConn(r.dial(tenant))
 		c := paho.NewClient(paho.ClientConfig{Conn: conn, PacketTimeout: time.Minute})
 		ack, err := c.Connect(r.t.Context(), &paho.Connect{ClientID: "x", CleanStart: true})
 		if err == nil || ack == nil || ack.ReasonCode != 0x87 {
