@@ -59,6 +59,18 @@ func scenes(provider, silent string) map[string]scene {
 			s.refused(t, device{tls: s.files.tls(t, s.files.stolen)}, 0)
 			s.refused(t, device{tls: s.files.tls(t)}, 0)
 		}},
+		"mount-points.yaml": {try: func(t *testing.T, s *site) {
+			ws := s.online(t, device{header: basic(password)})
+			send(t, ws, "\x82\x06\x00\x01\x00\x01a\x00")
+			if got := receive(t, ws); got != "\x90\x03\x00\x01\x00" {
+				t.Errorf("SUBACK is % x", got)
+			}
+			s.broker.Log.WaitFor(t, 20*time.Second, 1, "users/dev-1/a")
+			send(t, ws, "\x30\x04\x00\x01a!")
+			if got := receive(t, ws); got != "\x30\x04\x00\x01a!" {
+				t.Errorf("PUBLISH is % x", got)
+			}
+		}},
 		"quotas.yaml": {try: func(t *testing.T, s *site) {
 			ws := s.online(t, device{})
 			send(t, ws, "\x82\x21\x00\x01\x00\x14////////////////////\x00\x00\x05other\x01")
