@@ -18,6 +18,7 @@ type decoder struct {
 
 	controlRate int           // how many frames without a byte of the stream may come in a second; 0: any
 	controls    *rate.Limiter // of those; nil while there was none
+	spare       uint8         // empty data frames that are not counted
 
 	pinged bool // control.ping holds a ping that was not answered yet
 	closed bool // a close frame came; nothing after it counts
@@ -100,7 +101,7 @@ func (d *decoder) begin(h header) error {
 	if err := d.check(h); err != nil {
 		return err
 	}
-	if (h.op.control() || h.length == 0) && !d.allowControl() {
+	if d.bringsNothing(h) && !d.allowControl() {
 		return errControlFlood
 	}
 	d.left, d.mask, d.op = h.length, h.mask, h.op
@@ -116,6 +117,25 @@ func (d *decoder) begin(h header) error {
 	}
 	d.inMessage = !h.fin
 	return nil
+}
+
+// emptyPieces is how many empty data frames may come with one that brings something. There are libraries that send a packet piece by
+// piece, the empty ones too: paho.golang over a WebSocket does.
+const emptyPieces = 4
+
+// bringsNothing reports whether a frame is to be counted.
+func (d *decoder) bringsNothing(h header) bool {
+	switch {
+	case h.op.control():
+		return true
+	case h.length > 0:
+		d.spare = emptyPieces
+		return false
+	case d.spare > 0:
+		d.spare--
+		return false
+	}
+	return true
 }
 
 // controlBurst is for how many seconds a device may save up its control frames.

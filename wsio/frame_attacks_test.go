@@ -114,12 +114,24 @@ func TestAttack17_rate(t *testing.T) {
 					n += got
 					time.Sleep(time.Second / rate) // for the frame of each chunk
 				}
-				nc.chunks = [][]byte{masked(next, "ab"), bytes.Repeat(frame, burst+2), masked(next, "ab")}
+				nc.chunks = [][]byte{masked(next, "ab"), bytes.Repeat(frame, burst+2+4), masked(next, "ab")} // with 4 that may be pieces of a packet
 				stream, err := readStream(conn, 4096)
 				if causeOf(t, err) != wsio.CauseControlFlood || string(stream) != "ab" {
 					t.Errorf("read %q and %v of a flood", stream, err)
 				}
 			})
 		})
+	}
+}
+
+// TestEmptyPieces: paho.golang sends a packet piece by piece, and some of the pieces are empty. They are no flood.
+func TestEmptyPieces(t *testing.T) {
+	piece := masked(fin|binaryData, "")
+	one := join(masked(fin|binaryData, "a"), piece, piece, masked(fin|binaryData, "b"), piece, piece, piece, piece)
+	conn := wsio.NewConn(script(bytes.Repeat(one, 1000)), nil, 1<<16)
+	conn.LimitControls(1)
+	stream, err := readStream(conn, 4096)
+	if causeOf(t, err) != "" || len(stream) != 2000 {
+		t.Errorf("read %d bytes and %v", len(stream), err)
 	}
 }
