@@ -170,7 +170,26 @@ func (l *library) dial(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL)
 	l.mu.Unlock()
 	// The library writes a packet in several calls, from several goroutines: without a lock around the whole packet a
 	// PINGREQ gets into the middle of a SUBSCRIBE.
-	return packets.NewThreadSafeConn(websocket.NetConn(context.WithoutCancel(ctx), ws, websocket.MessageBinary)), nil
+	stream := websocket.NetConn(context.WithoutCancel(ctx), ws, websocket.MessageBinary)
+	return packets.NewThreadSafeConn(counted{stream, d.counters}), nil
+}
+
+// counted counts the library's MQTT bytes; its frame headers are out of sight here.
+type counted struct {
+	net.Conn
+	counters *Counters
+}
+
+func (c counted) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.counters.BytesDown.Add(int64(n))
+	return n, err
+}
+
+func (c counted) Write(b []byte) (int, error) {
+	n, err := c.Conn.Write(b)
+	c.counters.BytesUp.Add(int64(n))
+	return n, err
 }
 
 func (l *library) online() {
@@ -206,7 +225,6 @@ func (l *library) subscribe(ctx context.Context) error {
 
 func (l *library) received(p paho.PublishReceived) (bool, error) {
 	l.d.counters.Received.Add(1)
-	l.d.counters.BytesDown.Add(int64(len(p.Packet.Payload)))
 	l.d.does.Message(l, packet.Message{Topic: p.Packet.Topic, Payload: p.Packet.Payload, QoS: p.Packet.QoS,
 		Retain: p.Packet.Retain, Dup: p.Packet.Duplicate()})
 	return true, nil

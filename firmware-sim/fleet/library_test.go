@@ -36,4 +36,8 @@ func TestLibraryDevicesKeepTheirConnections(t *testing.T) {
 	if p := r.Profiles[0]; !r.Clean || p.Losses != 0 || p.Failures != 0 || p.Connects != 8 {
 		t.Errorf("broken: %s, %d connects, %d lost: %v", bad(r), p.Connects, p.Losses, p.Errors)
 	}
+	// 40 messages of 8 devices and the commands that came down, none of them shorter than this.
+	if p := r.Profiles[0]; p.BytesUp < 8*40*20 || p.BytesDown < 8*20 {
+		t.Errorf("%d bytes up and %d down are fewer than the messages have", p.BytesUp, p.BytesDown)
+	}
 }
