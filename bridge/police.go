@@ -116,11 +116,13 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 	v, pol := s.connect.version, s.policed
 	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)
 	if err != nil { // a whole one was checked: this is a long one with endless properties
+		s.dropUp(p)
 		s.end(ReasonPacketTooLarge, errLongProperties)
 		return false
 	}
 	if !p.Whole() {
 		if err := q.CheckProperties(v); err != nil {
+			s.dropUp(p)
 			s.end(packetReason(err), err)
 			return false
 		}
@@ -135,6 +137,7 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 		if allowed {
 			delete(pol.lost, alias)
 		} else if !remember(&pol.lost, alias, maxLost) {
+			s.dropUp(p)
 			s.end(ReasonPublishDenied, errTooManyLost)
 			return false
 		}
@@ -218,11 +221,16 @@ func (s *session) judgePubrel(p *mqttio.Packet) bool {
 	return s.dropUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
 }
 
+// midPacket reports whether the broker has a part of a long packet. Called by the pump up.
+func (s *session) midPacket() bool {
+	return s.up.stream.MidPacket() && (s.policed == nil || !s.policed.dropping)
+}
+
 // leaveForDevice says DISCONNECT to the broker for a device whose identity has expired or was revoked, if the operator wants no
 // will then. Called when the pump up has ended.
 func (s *session) leaveForDevice() {
 	c := s.cause.Load()
-	if s.b.denial.expireQuietly && c != nil && (c.reason == ReasonExpired || c.reason == ReasonRevoked) && s.broker.Conn != nil && !s.up.stream.MidPacket() {
+	if s.b.denial.expireQuietly && c != nil && (c.reason == ReasonExpired || c.reason == ReasonRevoked) && s.broker.Conn != nil && !s.midPacket() {
 		s.writeBroker([]byte{byte(mqttio.TypeDisconnect) << 4, 0})
 	}
 }

@@ -357,6 +357,31 @@ func TestExpiryWithoutWill(t *testing.T) {
 	})
 }
 
+// TestExpiryThatNeverComes: the last day of the year 9999 is how certificates of devices and tokens say that they have no end.
+func TestExpiryThatNeverComes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{rig: newRig(t, nil), v: mqttio.V5}
+		time.Sleep(time.Second) // of the bridge's own time
+		s.pass.Expires = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
+		s.online()
+		time.Sleep(40 * time.Second)
+		s.exchange("later", hx("C000"), hx("C000"), nil)
+	})
+}
+
+// TestExpiryWithinAForbiddenPublish: of a message that is being dropped the broker has nothing, and it can be told DISCONNECT.
+func TestExpiryWithinAForbiddenPublish(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true}), v: v}
+		s.pass = expiring()
+		s.pass.Policy = &policyFake{}
+		s.online()
+		s.dev.send(publish(v, "no", strings.Repeat("x", 200_000))[:150_000])
+		s.check(ended{reason: "identity-expired", code: 1008, saw: hx("E000"), level: "INFO", metric: "session_ends_total",
+			packets: disconnect(v, 0xA0, bridge.ReasonExpired.String())})
+	})
+}
+
 func TestRefusalWithAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
@@ -382,8 +407,11 @@ func TestLongProperties(t *testing.T) {
 		}
 		alias := publishOf(v, 0x30, "", 0, "23 0001", "x")
 		s.exchange("forbidden", append(with(40_000), alias...), nil, hx("4003 0102 87"))
-		s.dev.send(with(65_544))
-		s.check(ended{reason: "packet-too-large", code: 1009, level: "WARN", metric: "session_ends_total",
+		good := publish(v, "ok", strings.Repeat("x", 40_000))
+		s.dev.send(good, hx("C0")) // cut in a large buffer, so that what follows is found behind it
+		synctest.Wait()
+		s.dev.send(hx("00"), with(65_544))
+		s.check(ended{reason: "packet-too-large", saw: append(good, 0xC0, 0), code: 1009, level: "WARN", metric: "session_ends_total",
 			packets: disconnect(v, 0x95, bridge.ReasonPacketTooLarge.String())})
 	})
 }

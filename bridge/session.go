@@ -96,6 +96,10 @@ type cause struct {
 	err    error // what was seen, if there is more to say than the reason
 }
 
+// forever is longer than any session. With more, as there is until the year 9999 in which certificates of devices end, the sum of two
+// times would be negative.
+const forever time.Duration = 1 << 62
+
 func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), quota: pass.Quota}
 	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
@@ -103,7 +107,7 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
 	if !pass.Expires.IsZero() {
-		s.expires = max(s.began+time.Until(pass.Expires), 1)
+		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
 	}
 	if s.quota != nil {
 		s.stop = make(chan struct{})

@@ -24,7 +24,7 @@ var errOwed = errors.New("too many messages that the device may not have before 
 func (s *session) writeInTurn(packets []byte) bool {
 	t, order := &s.policed.turn, &s.policed.down.order
 	t.writing.Lock()
-	t.part = s.up.stream.MidPacket() && !s.policed.dropping
+	t.part = s.midPacket()
 	ok := s.writeNow(packets)
 	t.writing.Unlock()
 	t.mu.Lock()

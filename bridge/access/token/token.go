@@ -28,7 +28,7 @@ var (
 	ErrIssuer    = errors.New("token of another issuer")
 	ErrAudience  = errors.New("token for another audience")
 	ErrClaims    = errors.New("token without a claim that is demanded")
-	ErrList      = errors.New("token whose claim with rules is neither a text nor a list of texts")
+	ErrList      = errors.New("token whose claim with rules is neither a text nor a list of texts of one line")
 )
 
 // Source has keys.
@@ -182,7 +182,7 @@ func (v *Verifier) read(claims jwt.MapClaims) (Claims, error) {
 	return c, nil
 }
 
-// list returns a text, or a list of texts with each in a line.
+// list returns a text, or a list of texts with each in a line. One with a line break would be two: it is none.
 func list(value any) (string, bool) {
 	items, ok := value.([]any)
 	if !ok {
@@ -192,7 +192,7 @@ func list(value any) (string, bool) {
 	var b strings.Builder
 	for _, item := range items {
 		text, ok := item.(string)
-		if !ok {
+		if !ok || strings.Contains(text, "\n") {
 			return "", false
 		}
 		b.WriteString(text)

@@ -63,6 +63,8 @@ func TestListClaim(t *testing.T) {
 		{[]string{"one", "two"}, "one\ntwo\n", nil}, {[]string{}, "", nil}, {"one", "one", nil}, {long, strings.Join(long, "\n") + "\n", nil},
 		{[]any{"one", 2}, "", token.ErrList}, {map[string]any{"a": "b"}, "", token.ErrList}, {1, "", token.ErrList}, {nil, "", token.ErrList},
 		{[]any{[]string{"one"}}, "", token.ErrList},
+		// Whoever put a name into a text of the list did not mean to add a rule.
+		{[]string{"allow publish a/x\nallow all #"}, "", token.ErrList},
 	} {
 		claims := with("mqtt", tt.value)
 		for i := range 100 {
