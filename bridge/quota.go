@@ -56,6 +56,9 @@ func (s *session) hold(p *pump) bool {
 	}
 	t, u, st := &p.tally, &p.usage, &p.stream
 	messages, bytes := t.published-u.published, t.moved-u.moved
+	if bytes == 0 && p == &s.down && stage(s.stage.Load()) != stageOnline {
+		return true // CONNACK is waited for: what others owe is no reason to take the broker for dead
+	}
 	u.published, u.moved = t.published, t.moved
 	wait, run := s.quota.Use(st.Direction, clamp(messages), clamp(bytes))
 	st.MaxRun = run

@@ -69,7 +69,7 @@ func (c *conn) Read(b []byte) (int, error) {
 		return c.std.Read(b)
 	}
 	for {
-		n, err := unix.Read(c.fd, b)
+		n, err := rawRead(c.fd, b)
 		switch {
 		case n > 0:
 			return n, nil
@@ -85,7 +85,7 @@ func (c *conn) Read(b []byte) (int, error) {
 
 func (c *conn) Write(b []byte) (n int, err error) {
 	for c.std == nil && n < len(b) {
-		wrote, err := unix.Write(c.fd, b[n:])
+		wrote, err := rawWrite(c.fd, b[n:])
 		switch {
 		case err == nil:
 			n += wrote

@@ -84,8 +84,7 @@ func connectLimiter(perMinute int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perMinute)/60, perMinute)
 }
 
-// Knock counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil. An address
-// that is over its own quota takes nothing from the others'.
+// Knock counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil.
 func (b *Book) Knock(address string) *bridge.Reason {
 	if key, ok := b.network(address); ok {
 		switch b.addresses.knock(key, time.Now()) {
@@ -95,18 +94,21 @@ func (b *Book) Knock(address string) *bridge.Reason {
 			return bridge.ReasonAddressRate
 		}
 	}
+	return nil
+}
+
+// KnockAs counts the same connection, which nothing else speaks against, for the identity that its handshake has proved, "" if nothing,
+// and for all together: strangers without a proof take nothing from the total. It says why it is refused, or nil.
+func (b *Book) KnockAs(identity string) *bridge.Reason {
+	if b.identities != nil && identity != "" {
+		if why := identityReason(b.identities.knock(b.hash(identity), time.Now())); why != nil {
+			return why
+		}
+	}
 	if b.connects != nil && !b.connects.Allow() {
 		return bridge.ReasonConnectRate
 	}
 	return nil
-}
-
-// KnockAs counts the same connection for the identity that its handshake has proved. It says why it is refused, or nil.
-func (b *Book) KnockAs(identity string) *bridge.Reason {
-	if b.identities == nil || identity == "" {
-		return nil
-	}
-	return identityReason(b.identities.knock(b.hash(identity), time.Now()))
 }
 
 func identityReason(v verdict) *bridge.Reason {

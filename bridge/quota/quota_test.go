@@ -77,8 +77,8 @@ func TestConnectRate(t *testing.T) {
 						t.Errorf("ten seconds later: %v", why)
 					}
 				}
-				others := b.Knock("192.0.2.2")
-				if (others == nil) != (name != "total") || b.KnockAs("b") != nil {
+				others := b.KnockAs("b")
+				if (others == nil) != (name != "total") || b.Knock("192.0.2.2") != nil {
 					t.Errorf("somebody else: %v", others)
 				}
 			})
@@ -86,15 +86,41 @@ func TestConnectRate(t *testing.T) {
 	}
 }
 
-// TestAddressOverItsQuota takes nothing from the connections of all.
-func TestAddressOverItsQuota(t *testing.T) {
-	b := New(Options{Address: Limits{ConnectRate: 1}, Total: Limits{ConnectRate: 2}, AddressBits: 64})
+// TestKnockingTakesNothingFromAll: only what nothing else speaks against counts for all together.
+func TestKnockingTakesNothingFromAll(t *testing.T) {
+	b := New(Options{Identity: Limits{ConnectRate: 1}, Total: Limits{ConnectRate: 2}, AddressBits: 64})
 	for range 10 {
-		b.Knock("192.0.2.1")
+		b.Knock("192.0.2.1") // and no proof follows
+		b.KnockAs("a")       // one too often
 	}
-	if why := b.Knock("192.0.2.2"); why != nil {
+	if why := b.KnockAs("b"); why != nil {
 		t.Error(why)
 	}
+}
+
+// TestComingAndGoing: those who come, say as much as they can before they are counted, and go, keep nobody waiting for longer than what
+// sessions owe that are there at once.
+func TestComingAndGoing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const piece, perSecond = 64 << 10, 1 << 20
+		b := New(Options{Total: Limits{Up: Rates{Bytes: perSecond}}, Burst: time.Second})
+		for range 10_000 {
+			s, _ := b.Enter("192.0.2.1", "")
+			if wait, _ := s.Use(mqttio.Up, 0, 0); wait == 0 {
+				s.Use(mqttio.Up, 0, piece)
+			}
+			s.Leave()
+		}
+		s, _ := b.Enter("192.0.2.2", "")
+		wait, _ := s.Use(mqttio.Up, 0, 0)
+		if most := time.Second * piece / perSecond; wait > most {
+			t.Errorf("waits for %v, want at most %v", wait, most)
+		}
+		time.Sleep(wait)
+		if wait, _ := s.Use(mqttio.Up, 0, 0); wait != 0 {
+			t.Errorf("waits for %v more", wait)
+		}
+	})
 }
 
 // TestNetworks: an IPv4 address counts by itself, however it is written, an IPv6 address with its network.

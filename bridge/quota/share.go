@@ -26,6 +26,8 @@ type Share struct {
 	named       bool // there is a user name
 
 	identity atomic.Pointer[entry] // nil: not counted, or not yet
+
+	queued [2]bool // by direction, each owned by its pump: the session has waited for what others owe
 }
 
 // Connect looks whether there is room for the user name. Nothing is counted for it yet: a stranger could use it up.
@@ -51,17 +53,31 @@ func (s *Share) Accepted() *bridge.Reason {
 	return identityReason(v)
 }
 
-// Use takes messages and bytes from every bucket that the session has a share in. The emptiest says how long to wait.
+// Use takes messages and bytes from every bucket that the session has a share in. The emptiest says how long to wait. The first time, when
+// nothing was moved yet, that is until the buckets that it shares are out of debt: what each session may read before it is counted
+// would otherwise let those who come and go run up any debt.
 func (s *Share) Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int) {
 	now := time.Now()
-	wait = max(s.session[d].take(now, messages, bytes), s.book.total[d].take(now, messages, bytes))
-	if s.address != nil {
-		wait = max(wait, s.address.traffic[d].take(now, messages, bytes))
-	}
-	if e := s.identity.Load(); e != nil {
-		wait = max(wait, e.traffic[d].take(now, messages, bytes))
+	first := !s.queued[d]
+	s.queued[d] = true
+	wait = s.session[d].take(now, messages, bytes)
+	for _, shared := range [...]*traffic{&s.book.total, trafficOf(s.address), trafficOf(s.identity.Load())} {
+		if shared == nil {
+			continue
+		}
+		wait = max(wait, shared[d].take(now, messages, bytes))
+		if first {
+			wait = max(wait, shared[d].debt(now))
+		}
 	}
 	return wait, s.book.run[d]
+}
+
+func trafficOf(e *entry) *traffic {
+	if e == nil {
+		return nil
+	}
+	return &e.traffic
 }
 
 // Leave gives the places among the sessions back. What was taken from the buckets stays taken.
@@ -109,6 +125,18 @@ func take(l *rate.Limiter, now time.Time, n int) (wait time.Duration) {
 		wait = r.DelayFrom(now)
 	}
 	return wait
+}
+
+// debt is how long it is until there is no less than nothing.
+func (b *buckets) debt(now time.Time) time.Duration {
+	return max(debt(b.messages, now), debt(b.bytes, now))
+}
+
+func debt(l *rate.Limiter, now time.Time) time.Duration {
+	if l == nil {
+		return 0
+	}
+	return time.Duration(max(-l.TokensAt(now), 0) / float64(l.Limit()) * float64(time.Second))
 }
 
 func (t *traffic) rested(now time.Time) bool {

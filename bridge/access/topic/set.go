@@ -24,11 +24,18 @@ func (s *Set) Then(next *Set) *Set {
 	return &Set{rules: s.rules, values: s.values, next: next}
 }
 
-// ValueError says that a value cannot stand in a topic filter. It does not hold the value, which is the device's own.
-type ValueError struct{ Placeholder string }
+// ValueError says that a value cannot stand in a topic filter, or is not known where a rule denies. It does not hold the value, which is
+// the device's own.
+type ValueError struct {
+	Placeholder string
+	Unknown     bool
+}
 
 // Error names the placeholder.
 func (e *ValueError) Error() string {
+	if e.Unknown {
+		return fmt.Sprintf("nothing is known for {{%s}}, and a rule that denies needs it", e.Placeholder)
+	}
 	return fmt.Sprintf("the value of {{%s}} cannot stand in a topic: it has one of / + #, a control character, a $ where a "+
 		"topic begins, or more than %d bytes", e.Placeholder, maxValue)
 }
@@ -43,7 +50,24 @@ func (r *Rules) Bind(value func(name string) string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := r.deniesUnknown(values); err != nil {
+		return nil, err
+	}
 	return &Set{rules: r, values: values}, nil
+}
+
+// deniesUnknown looks for a rule that would deny nothing because a value is not known. What it is there to deny a later rule may allow.
+func (r *Rules) deniesUnknown(values []string) error {
+	for _, list := range [][]rule{r.publish, r.subscribe} {
+		for i := range list {
+			for _, l := range list[i].levels {
+				if list[i].deny && !l.any && l.value >= 0 && values[l.value] == "" {
+					return &ValueError{Placeholder: r.placeholders[l.value].name, Unknown: true}
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // values asks for the value of each placeholder.
@@ -52,7 +76,7 @@ func (ps placeholders) values(value func(name string) string) ([]string, error) 
 	for i, p := range ps {
 		v := value(p.name)
 		if len(v) > maxValue || strings.ContainsAny(v, "/+#") || !plainText(v) || p.first && strings.HasPrefix(v, "$") {
-			return nil, &ValueError{p.name}
+			return nil, &ValueError{Placeholder: p.name}
 		}
 		values[i] = v
 	}

@@ -87,16 +87,34 @@ func TestPlaceholders(t *testing.T) {
 	}
 }
 
-// TestUnknownValueMatchesNothing: a filter whose value is not known neither allows nor denies, whatever it meets.
+// TestUnknownValueMatchesNothing: a filter whose value is not known allows nothing, whatever it meets.
 func TestUnknownValueMatchesNothing(t *testing.T) {
-	s := bind(t, nil, deny("{{username}}", "a/{{username}}/#", "{{username}}/#"), allow("#"))
-	for _, filter := range []string{"#", "+", "a/#", "a/+/+", "a//b"} {
-		if !s.MaySubscribe([]byte(filter)) {
-			t.Errorf("%q is denied", filter)
+	s := bind(t, nil, allow("{{username}}", "a/{{username}}/#", "{{username}}/#"))
+	for _, filter := range []string{"#", "+", "a/#", "a/+/+", "a//b", "a//#"} {
+		if s.MaySubscribe([]byte(filter)) {
+			t.Errorf("%q is granted", filter)
 		}
 	}
-	if !s.MayPublish([]byte("a//b")) || !s.MayPublish([]byte("/a")) {
+	if s.MayPublish([]byte("a//b")) || s.MayPublish([]byte("/a")) {
 		t.Error("an empty value stands for an empty level")
+	}
+}
+
+// TestUnknownValueInADenial refuses the device: the rule would deny nothing, and a later one may allow it.
+func TestUnknownValueInADenial(t *testing.T) {
+	for _, rule := range []topic.Rule{deny("a/{{username}}/secret"), {Deny: true, Publish: true, Filters: []string{"x", "+/{{username}}"}}} {
+		r, err := topic.Compile([]topic.Rule{allow("b/{{client_id}}"), rule, allow("#")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = r.Bind(func(name string) string { return map[string]string{"client_id": "d"}[name] })
+		var e *topic.ValueError
+		if !errors.As(err, &e) || !e.Unknown || e.Placeholder != "username" {
+			t.Errorf("%v: %v", rule, err)
+		}
+		if _, err := r.Bind(func(string) string { return "known" }); err != nil {
+			t.Error(err)
+		}
 	}
 }
 
