@@ -226,11 +226,21 @@ func (s *session) midPacket() bool {
 	return s.up.stream.MidPacket() && (s.policed == nil || !s.policed.dropping)
 }
 
-// leaveForDevice says DISCONNECT to the broker for a device whose identity has expired or was revoked, if the operator wants no
-// will then. Called when the pump up has ended.
+// leaveForDevice says DISCONNECT to the broker where no will is due for a device that did not say it. Called when the pump up has ended.
 func (s *session) leaveForDevice() {
 	c := s.cause.Load()
-	if s.b.denial.expireQuietly && c != nil && (c.reason == ReasonExpired || c.reason == ReasonRevoked) && s.broker.Conn != nil && !s.midPacket() {
+	if c != nil && s.endsQuietly(c.reason) && !s.leaving.Load() && s.broker.Conn != nil && !s.midPacket() {
 		s.writeBroker([]byte{byte(mqttio.TypeDisconnect) << 4, 0})
 	}
+}
+
+// endsQuietly reports whether no will is due when the session of a device that the broker has heard of ends for this reason.
+func (s *session) endsQuietly(r *Reason) bool {
+	switch r {
+	case ReasonExpired, ReasonRevoked:
+		return s.b.denial.expireQuietly
+	case ReasonIdentityConnections, ReasonIdentityRate: // the device was refused: it never was there
+		return true
+	}
+	return false
 }

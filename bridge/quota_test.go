@@ -264,7 +264,9 @@ func TestQuotaForUserName(t *testing.T) {
 		if h := second.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("the second device hears %v", h)
 		}
-		_, _ = second.br.rest()
+		if said, _ := second.br.rest(); !bytes.Equal(said, hx("E000")) { // else the will of a device that never was there would fire
+			t.Errorf("the broker of the second device hears % X", said)
+		}
 		late := knock("a")
 		if h := late.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("a late device hears %v", h)

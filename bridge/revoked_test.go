@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,5 +37,28 @@ func TestRecheck(t *testing.T) {
 		plain.br.expect(hx("C000"))
 		plain.dev.send(hx("E000"))
 		plain.br.expect(hx("E000"))
+	})
+}
+
+// TestRecheckAfterDisconnect: a device that has said DISCONNECT itself is not spoken for, though the broker takes long to hear it.
+func TestRecheckAfterDisconnect(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true}), v: v}
+		s.certified = true
+		s.online()
+		fill := publish(v, "t", strings.Repeat("x", bufferSize-100))
+		fill = append(fill, publish(v, "t", strings.Repeat("x", bufferSize-len(fill)-len(publish(v, "t", ""))))...)
+		s.dev.send(fill) // as much as the broker can leave unread
+		synctest.Wait()
+		s.dev.send(hx("E000"))
+		synctest.Wait()
+		s.revoke()
+		synctest.Wait()
+		if saw, err := s.br.rest(); err != nil || !bytes.Equal(saw, append(fill, 0xE0, 0)) {
+			t.Errorf("broker sees %d bytes that end with % x, and %v; want %d", len(saw), saw[max(0, len(saw)-4):], err, len(fill)+2)
+		}
+		if h := s.dev.rest(); h.code != 1008 {
+			t.Errorf("device hears %v", h)
+		}
 	})
 }

@@ -2,7 +2,9 @@ package access
 
 import (
 	"context"
+	"crypto/sha256"
 	"crypto/x509"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"net/http"
@@ -183,19 +185,40 @@ func (s Certificate) Identify(_ context.Context, r *http.Request, address string
 		return nil, errCertificate
 	}
 	return &Identity{
-		Source: sourceCertificate, Subject: subject, Address: address, Expires: cert.NotAfter,
-		Claims: map[string]string{"cn": cert.Subject.CommonName, "serial": fmt.Sprintf("%x", cert.SerialNumber)},
+		Source: sourceCertificate, Subject: subject, Address: address, Expires: cert.NotAfter, Claims: certificateClaims(cert),
 	}, nil
 }
 
 func (s Certificate) subject(cert *x509.Certificate) string {
-	names := map[string][]string{"cn": {cert.Subject.CommonName}, "dns": cert.DNSNames, "email": cert.EmailAddresses}[s.Name]
-	if s.Name == "uri" {
-		for _, u := range cert.URIs {
-			names = append(names, u.String())
-		}
-	}
+	names := map[string][]string{
+		"cn": {cert.Subject.CommonName}, "dns": cert.DNSNames, "uri": links(cert), "email": cert.EmailAddresses,
+	}[s.Name]
 	if len(names) != 1 {
+		return ""
+	}
+	return names[0]
+}
+
+// certificateClaims is what templates may use of a certificate: the first of each kind, of common names the last; "" where there is none.
+func certificateClaims(cert *x509.Certificate) map[string]string {
+	fingerprint := sha256.Sum256(cert.Raw)
+	return map[string]string{
+		"cn": cert.Subject.CommonName, "o": first(cert.Subject.Organization), "ou": first(cert.Subject.OrganizationalUnit),
+		"issuer": cert.Issuer.CommonName, "serial": fmt.Sprintf("%x", cert.SerialNumber), "fingerprint": hex.EncodeToString(fingerprint[:]),
+		"dns": first(cert.DNSNames), "uri": first(links(cert)), "email": first(cert.EmailAddresses),
+	}
+}
+
+// links are the URIs of a certificate.
+func links(cert *x509.Certificate) (all []string) {
+	for _, u := range cert.URIs {
+		all = append(all, u.String())
+	}
+	return all
+}
+
+func first(names []string) string {
+	if len(names) == 0 {
 		return ""
 	}
 	return names[0]
