@@ -77,6 +77,9 @@ func (c *cli) checkCommand() *cobra.Command {
 				return
 			}
 			if _, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil); err != nil {
+				if wrong, ok := errors.AsType[faults](err); ok {
+					err = wrong.Problems(origins)
+				}
 				fmt.Fprintln(c.stderr, err)
 				c.status = exitUsage
 				return

@@ -56,8 +56,9 @@ func TestTopicsOfAccess(t *testing.T) {
 		`access.mount: "a/+/" has a wildcard`:              {Mount: "a/+/"},
 		`access.rules: rule 0: filter "a/#/b": # may only`: {Rules: []config.AccessRule{{Allow: "all", Topics: []string{"a/#/b"}}}},
 	} {
-		if p, err := newPolicy(&a); p != nil || err == nil || !strings.HasPrefix(err.Error(), want) {
-			t.Errorf("%v, want %s", err, want)
+		var wrong faults
+		if newPolicy(&a, &wrong); !strings.HasPrefix(wrong.Error(), want) {
+			t.Errorf("%v, want %s", wrong, want)
 		}
 	}
 }

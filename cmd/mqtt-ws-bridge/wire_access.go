@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -40,12 +41,15 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 		d.remotes, d.services = before.remotes, before.services
 	}
 	var sources []access.Source
+	var wrong faults
 	for i := range a.Sources {
 		source, err := d.source(&a.Sources[i], cfg, log)
-		if err != nil {
-			return nil, fmt.Errorf("access.sources[%d]: %w", i, err)
-		}
+		wrong.add(fmt.Sprintf("access.sources[%d]", i), err)
 		sources = append(sources, source)
+	}
+	policy := newPolicy(a, &wrong)
+	if len(wrong) > 0 {
+		return nil, wrong
 	}
 	if len(sources) > 0 {
 		var err error
@@ -58,10 +62,6 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 			return nil, err
 		}
 		d.challenge = challenge(a.Sources)
-	}
-	policy, err := newPolicy(a)
-	if err != nil {
-		return nil, err
 	}
 	if d.policy = policy; policy == nil && d.noRetain {
 		d.policy = new(access.Policy)
@@ -181,8 +181,8 @@ func challenge(sources []config.AccessSource) string {
 	return strings.Join(schemes, ", ")
 }
 
-// newPolicy returns nil if nothing is said of CONNECT or topics.
-func newPolicy(a *config.Access) (*access.Policy, error) {
+// newPolicy returns nil if nothing is said of CONNECT or topics. What is wrong is added to wrong.
+func newPolicy(a *config.Access, wrong *faults) *access.Policy {
 	p := new(access.Policy)
 	for _, t := range []struct {
 		key, text string
@@ -198,52 +198,45 @@ func newPolicy(a *config.Access) (*access.Policy, error) {
 			continue
 		}
 		var err error
-		if *t.to, err = access.ParseTemplate(t.text); err != nil {
-			return nil, fmt.Errorf("access.%s: %w", t.key, err)
-		}
+		*t.to, err = access.ParseTemplate(t.text)
+		wrong.add("access."+t.key, err)
 	}
-	for name, text := range a.Connect.UserProperties {
-		value, err := access.ParseTemplate(text)
-		if err != nil {
-			return nil, fmt.Errorf("access.connect.user-properties.%s: %w", name, err)
-		}
+	for _, name := range slices.Sorted(maps.Keys(a.Connect.UserProperties)) {
+		value, err := access.ParseTemplate(a.Connect.UserProperties[name])
+		wrong.add("access.connect.user-properties."+name, err)
 		p.Mapping.UserProperties = append(p.Mapping.UserProperties, access.UserProperty{Name: name, Value: value})
 	}
-	slices.SortFunc(p.Mapping.UserProperties, func(a, b access.UserProperty) int { return strings.Compare(a.Name, b.Name) })
-	if err := setTopics(p, a); err != nil {
-		return nil, err
-	}
+	setTopics(p, a, wrong)
 	m := &p.Mapping
 	if m.ClientID == nil && m.Username == nil && m.Password == nil && m.UserProperties == nil && m.MustClientID == nil &&
 		m.MustUsername == nil && p.Mount == nil && p.Rules == nil {
-		return nil, nil
+		return nil
 	}
-	return p, nil
+	return p
 }
 
 // setTopics reads the mount and the rules.
-func setTopics(p *access.Policy, a *config.Access) (err error) {
+func setTopics(p *access.Policy, a *config.Access, wrong *faults) {
+	var err error
 	if a.Mount != "" {
 		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
-			return fmt.Errorf("access.mount: %q %w", a.Mount, err)
+			wrong.add("access.mount", fmt.Errorf("%q %w", a.Mount, err))
 		}
 	}
 	if p.RulesClaim = a.RulesClaim; len(a.Rules) == 0 && a.RulesClaim == "" {
-		return nil
+		return
 	}
 	hasClaims := func(s config.AccessSource) bool { return s.Type == "token" || s.Type == "callback" }
 	if a.RulesClaim != "" && !slices.ContainsFunc(a.Sources, hasClaims) {
-		return errors.New("access.rules-claim: only a source of type token or callback has claims with rules")
+		wrong.add("access.rules-claim", errors.New("only a source of type token or callback has claims with rules"))
 	}
 	rules := make([]topic.Rule, len(a.Rules))
 	for i, r := range a.Rules {
 		what := r.Allow + r.Deny
 		rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
 	}
-	if p.Rules, err = topic.Compile(rules); err != nil {
-		return fmt.Errorf("access.rules: %w", err)
-	}
-	return nil
+	p.Rules, err = topic.Compile(rules)
+	wrong.add("access.rules", err)
 }
 
 // visit is what the door knows of one handshake, from its request to its end.

@@ -42,7 +42,7 @@ func CompileMount(text string, longest int) (*Mount, error) {
 		case l.any || err == errPlus || err == errHash:
 			return nil, errMountWild
 		case err != nil:
-			return nil, err
+			return nil, fmt.Errorf("has a level that cannot be read: %w", err)
 		}
 		m.levels = append(m.levels, l)
 	}
