@@ -66,6 +66,9 @@ func (p *peer) serve(t *testing.T, conn net.Conn, ping []byte) {
 	}
 	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"+
 		"Sec-WebSocket-Protocol: %s\r\n\r\n", wire.AcceptFor(key), protocol)
+	answers := make(chan []byte, 8)
+	defer close(answers)
+	go write(conn, answers)
 	var stream, frames []byte
 	for {
 		n, err := conn.Read(buf)
@@ -97,9 +100,18 @@ func (p *peer) serve(t *testing.T, conn net.Conn, ping []byte) {
 				}
 			}
 			stream = stream[size:]
-			if _, err := conn.Write(answer); answer != nil && err != nil {
-				return
+			if answer != nil {
+				answers <- answer
 			}
+		}
+	}
+}
+
+// write sends the answers beside the reading: a pipe has no buffer, and a device that is writing a pong does not read until it is taken.
+func write(conn net.Conn, answers <-chan []byte) {
+	for answer := range answers {
+		if _, err := conn.Write(answer); err != nil {
+			_ = conn.Close() // ends the reading too
 		}
 	}
 }
