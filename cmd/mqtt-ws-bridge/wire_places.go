@@ -2,6 +2,7 @@ package main
 
 import (
 	"runtime"
+	"sync"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/loop"
@@ -18,8 +19,7 @@ func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable
 	}
 	p.lot = lot
 	if p.cfg.EventLoops == "auto" {
-		// Half of the processors: what has goroutines, as handshakes and TLS, wants some too, and fewer loops find more at once.
-		if p.loops, err = loop.New(max(1, runtime.GOMAXPROCS(0)/2)); err != nil {
+		if p.loops, err = loop.New(loopCount()); err != nil {
 			p.log.Debug("busy sessions keep their goroutines", "error", err.Error())
 		}
 	}
@@ -32,3 +32,12 @@ func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable
 		return lot.Place(s, device.NetConn(), broker.NetConn())
 	}
 }
+
+// loopCount returns one loop for each processor, and gives the program's goroutines one processor more. A loop that waits in the kernel
+// keeps its processor as long as another is idle. Otherwise Go's monitor takes it away after 20 µs, for which it wakes that often, and
+// the loop has to ask for it again.
+var loopCount = sync.OnceValue(func() int {
+	n := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(n + 1)
+	return n
+})

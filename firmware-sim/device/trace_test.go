@@ -54,18 +54,7 @@ func (p *peer) serve(t *testing.T, conn net.Conn, ping []byte) {
 		return
 	}
 	p.request = string(buf[:n])
-	key, protocol := "", ""
-	for line := range strings.Lines(p.request) {
-		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
-		switch strings.ToLower(name) {
-		case "sec-websocket-key":
-			key = value
-		case "sec-websocket-protocol":
-			protocol, _, _ = strings.Cut(value, ",")
-		}
-	}
-	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"+
-		"Sec-WebSocket-Protocol: %s\r\n\r\n", wire.AcceptFor(key), protocol)
+	p.upgrade(conn)
 	answers := make(chan []byte, 8)
 	defer close(answers)
 	go write(conn, answers)
@@ -105,6 +94,22 @@ func (p *peer) serve(t *testing.T, conn net.Conn, ping []byte) {
 			}
 		}
 	}
+}
+
+// upgrade answers the request.
+func (p *peer) upgrade(conn net.Conn) {
+	key, protocol := "", ""
+	for line := range strings.Lines(p.request) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), ": ")
+		switch strings.ToLower(name) {
+		case "sec-websocket-key":
+			key = value
+		case "sec-websocket-protocol":
+			protocol, _, _ = strings.Cut(value, ",")
+		}
+	}
+	fmt.Fprintf(conn, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n"+
+		"Sec-WebSocket-Protocol: %s\r\n\r\n", wire.AcceptFor(key), protocol)
 }
 
 // write sends the answers beside the reading: a pipe has no buffer, and a device that is writing a pong does not read until it is taken.
