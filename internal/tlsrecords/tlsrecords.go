@@ -7,6 +7,7 @@ package tlsrecords
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 )
@@ -16,6 +17,7 @@ import (
 type Conn struct {
 	*tls.Conn
 	below *below
+	err   error // what ended a Read that had something to return: every later one returns it
 }
 
 // Gather returns t as a Conn. Nothing may read from t itself from then on. What lies below t must come from [Below] or [Listener]:
@@ -30,6 +32,9 @@ func Gather(t *tls.Conn) *Conn {
 
 // Read waits for a record, and then takes what there is. An error that is not the first record's comes with the next Read.
 func (c *Conn) Read(p []byte) (int, error) {
+	if c.err != nil {
+		return 0, c.err
+	}
 	n, err := c.Conn.Read(p)
 	if err != nil || c.below == nil {
 		return n, err
@@ -41,6 +46,9 @@ func (c *Conn) Read(p []byte) (int, error) {
 		n += more
 	}
 	c.below.quiet = false
+	if err != nil && !errors.Is(err, errLater) {
+		c.err = err // crypto/tls does not say each of them again, and may read on behind it
+	}
 	return n, nil
 }
 

@@ -48,9 +48,16 @@ func (c *cork) SetWriteDeadline(time.Time) error { return nil }
 // connect joins a peer and a Conn by a pipe, which keeps the boundaries of writes.
 func connect(t *testing.T, version uint16) (*peer, *tlsrecords.Conn) {
 	t.Helper()
+	return connectLogged(t, version, nil)
+}
+
+// connectLogged writes the peer's secrets to secrets.
+func connectLogged(t *testing.T, version uint16, secrets io.Writer) (*peer, *tlsrecords.Conn) {
+	t.Helper()
 	here, there := net.Pipe()
 	wire := &cork{Conn: here}
-	p := &peer{secure: tls.Client(wire, &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version}), wire: wire}
+	config := &tls.Config{InsecureSkipVerify: true, MinVersion: version, MaxVersion: version, KeyLogWriter: secrets}
+	p := &peer{secure: tls.Client(wire, config), wire: wire}
 	server := tls.Server(tlsrecords.Below(there), serverConfig(t))
 	shaken := make(chan error, 1)
 	go func() { shaken <- p.secure.Handshake() }()
