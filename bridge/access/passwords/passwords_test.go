@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -148,6 +149,18 @@ func TestChecksAreBounded(t *testing.T) {
 	done.Wait()
 	if !seen {
 		t.Error("nobody was told that there are too many")
+	}
+}
+
+// TestPlacesOfAFileLoadedAgain: as many checks at a time as there are processors, also after the program gave Go one more.
+func TestPlacesOfAFileLoadedAgain(t *testing.T) {
+	before := runtime.GOMAXPROCS(0)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	text := "u:" + bcryptOf(t, "pw")
+	first := parse(t, text).Places()
+	runtime.GOMAXPROCS(before + 1)
+	if again := parse(t, text).Places(); first != before || again != before {
+		t.Errorf("%d places at first and %d later, on %d processors", first, again, before)
 	}
 }
 

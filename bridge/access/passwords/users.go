@@ -25,6 +25,10 @@ const (
 	rememberOK = 10 * time.Minute
 )
 
+// processors is how many checks there are at a time. It is asked for when the program begins: later it lets Go have one more than there
+// are (decisions/0010), and a file that is loaded again would get a check more.
+var processors = runtime.GOMAXPROCS(0)
+
 // ErrBusy says that a password could not be checked in the time there was, since too many others are.
 var ErrBusy = errors.New("too many passwords are being checked")
 
@@ -66,7 +70,7 @@ func Load(path string) (*Users, error) {
 // nothing of what stands in it.
 func Parse(text []byte) (*Users, error) {
 	u := &Users{
-		hashes: make(map[string]hash), places: make(chan struct{}, runtime.GOMAXPROCS(0)),
+		hashes: make(map[string]hash), places: make(chan struct{}, processors),
 		now: make(map[[sha256.Size]byte]struct{}),
 	}
 	if _, err := rand.Read(u.key[:]); err != nil {
