@@ -23,6 +23,7 @@ import (
 
 // RFC 8446 sections 4 and 5.1.
 const (
+	typeAlert      = 21
 	typeHandshake  = 22
 	typeData       = 23
 	msgTicket      = 4

@@ -73,7 +73,7 @@ type below struct {
 	net.Conn
 	gathers  bool  // there is a Conn above
 	quiet    bool  // Read returns errLater instead of waiting
-	much     bool  // the last read of the socket left no room: there is likely to be more
+	much     bool  // the last read of the socket brought all that TLS had room for, or more: there is likely to be more
 	buf      *room // nil when it is empty
 	from, to int   // what TLS has not taken of it
 }
