@@ -75,22 +75,17 @@ func (s *session) mountUnsubscribe(p *mqttio.Packet) bool {
 		return true // it was checked
 	}
 	rest, err := s.policed.mount.AppendUnsubscribe(nil, p.Header, p.Bytes, u, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(rest, err)
+	return s.passInstead(p, rest, err)
 }
 
-// passInstead passes another packet on in place of the one just found, which stays counted.
-func (s *session) passInstead(pkt []byte, err error) bool {
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
+// passInstead passes pkt on in place of p, the packet just found, which stays counted, unless err says why pkt cannot be.
+func (s *session) passInstead(p *mqttio.Packet, pkt []byte, err error) bool {
 	if err != nil {
+		s.dropUp(p)
 		s.end(ReasonPacketTooLarge, err)
 		return false
 	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return s.writeBroker(pkt)
+	return s.flushUpBefore() && s.writeBroker(pkt)
 }
 
 // judgeDown looks at a packet, or a part of one, from the broker. It reports whether the pump goes on.
@@ -186,8 +181,7 @@ func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
 func (s *session) withhold(p *mqttio.Packet) bool {
 	down := &s.policed.down
 	down.withholding = !p.Last
-	s.down.tally.drop(p)
-	if !s.flushDownBefore() {
+	if !s.dropDown(p) {
 		return false
 	}
 	if answer := down.answer; p.Last && answer.pkt != nil {
@@ -213,18 +207,4 @@ func (s *session) releaseUntold(p *mqttio.Packet) bool {
 	delete(down.untold, a.PacketID)
 	down.answer.pkt = mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
 	return s.withhold(p)
-}
-
-// flushDownBefore writes the run without the packet just found, which is forgotten.
-func (s *session) flushDownBefore() bool {
-	run, ends := s.down.stream.RunBefore()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(ReasonDeviceLost, err)
-			return false
-		}
-	}
-	s.down.tally.flush()
-	s.down.stream.Done()
-	return true
 }

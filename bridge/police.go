@@ -100,18 +100,6 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	return true
 }
 
-// dropUp takes the packet just found, or part of one, out of what goes to the broker.
-func (s *session) dropUp(p *mqttio.Packet) bool {
-	s.up.tally.drop(p)
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return true
-}
-
 func (s *session) judgePublish(p *mqttio.Packet) bool {
 	v, pol := s.connect.version, s.policed
 	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)

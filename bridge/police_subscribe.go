@@ -35,7 +35,7 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
 	}
 	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(rest, err)
+	return s.passInstead(p, rest, err)
 }
 
 // judgeFilters returns a code for every topic filter, that of the broker where it is allowed, and how many are not.
@@ -114,9 +114,7 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 	}
 	merged, err := mqttio.AppendMerged(ownPacket(), p.Header, p.Bytes, v, codes)
 	if err != nil {
-		s.down.tally.drop(p)
-		s.down.stream.DropLast()
-		s.flushDown()
+		s.dropDown(p)
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}
