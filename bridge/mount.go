@@ -8,7 +8,7 @@ import (
 
 // policedDown is what a session with a policy remembers of the messages of the broker. Owned by the pump down.
 type policedDown struct {
-	judged      bool // messages are judged: the broker has kept subscriptions that were not
+	judged      bool // messages are judged: the broker may have kept subscriptions that were not
 	withholding bool // the rest of a long PUBLISH is kept from the device
 	answer      withheldAnswer
 	order       ackOrder            // messages of the broker
@@ -37,7 +37,8 @@ func (s *session) setMount(m mqttio.Mount) {
 // accepted reads what CONNACK says. Called by the pump down.
 func (pol *policed) accepted(ack *mqttio.Connack, v mqttio.Version) {
 	pol.brokerMost.Store(ack.MaximumPacketSize)
-	pol.down.judged = ack.SessionPresent || v == mqttio.V31 && pol.keeps // 3.1 does not say whether it was there
+	resumed := ack.SessionPresent || v == mqttio.V31 && pol.keeps // 3.1 does not say whether it was there
+	pol.down.judged = resumed && !pol.receivesAll
 }
 
 // most is how large a packet up may become, at most limit.

@@ -16,8 +16,9 @@ type policed struct {
 	subs     *subscriptions // nil: they are not counted
 
 	// Set by the goroutine that opens the session, before there are pumps.
-	mount mqttio.Mount
-	keeps bool // the device asked for a session that the broker keeps
+	mount       mqttio.Mount
+	keeps       bool // the device asked for a session that the broker keeps
+	receivesAll bool // whatever it has kept is allowed
 
 	brokerMost atomic.Uint32 // the largest packet that the broker takes; 0: any
 	up         ackOrder      // messages of the device
@@ -63,7 +64,7 @@ func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 		s.end(ReasonInternal, errLongMount)
 		return false
 	}
-	s.policed.keeps = !c.CleanStart
+	s.policed.keeps, s.policed.receivesAll = !c.CleanStart, terms.ReceivesAll
 	s.setMount(terms.Mount)
 	if terms.Connect == nil {
 		return true
