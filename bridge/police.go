@@ -31,14 +31,17 @@ type policed struct {
 	unsaid   map[uint16]struct{} // QoS 2 messages that were dropped and await PUBREL, in 3.x
 	dropping bool                // the rest of a long PUBLISH is to be dropped
 
-	mu      sync.Mutex
-	partial map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
+	mu           sync.Mutex
+	partial      map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
+	partialCodes int               // in all of them; guarded by mu
 }
 
 const (
 	maxLost    = 1024
 	maxUnsaid  = 1024
 	maxPartial = 32
+	// maxPartialCodes is above what one SUBSCRIBE can have, whose entries take at least four bytes each.
+	maxPartialCodes = mqttio.MaxWhole / 4
 )
 
 var (

@@ -1,8 +1,6 @@
 package bridge
 
-import (
-	"mqtt-ws-bridge/mqttio"
-)
+import "mqtt-ws-bridge/mqttio"
 
 // judgeSubscribe asks the policy about every topic filter. Those that it forbids are answered by the bridge, each with its own
 // code, and the rest goes on; where there is none, the whole answer is the bridge's.
@@ -78,13 +76,14 @@ func (pol *policed) awaited(id uint16) bool {
 func (pol *policed) await(id uint16, codes []byte) bool {
 	pol.mu.Lock()
 	defer pol.mu.Unlock()
-	if len(pol.partial) >= maxPartial {
+	if len(pol.partial) >= maxPartial || pol.partialCodes+len(codes) > maxPartialCodes {
 		return false
 	}
 	if pol.partial == nil {
 		pol.partial = make(map[uint16][]byte)
 	}
 	pol.partial[id] = codes
+	pol.partialCodes += len(codes)
 	return true
 }
 
@@ -94,6 +93,7 @@ func (pol *policed) answered(id uint16) []byte {
 	defer pol.mu.Unlock()
 	codes := pol.partial[id]
 	delete(pol.partial, id)
+	pol.partialCodes -= len(codes)
 	return codes
 }
 
