@@ -40,6 +40,12 @@ type Conn struct {
 	pong        []byte // the answer to the latest ping, a whole frame
 }
 
+// secure is a connection with TLS: a *tls.Conn, or what reads it.
+type secure interface {
+	wrapper
+	ConnectionState() tls.ConnectionState
+}
+
 // newConn wraps nc, which it owns from now on. early are the bytes already read from it; maxFrame is the largest payload of
 // a frame to the device.
 func newConn(nc net.Conn, early []byte, subprotocol string, maxFrame int) *Conn {
@@ -49,7 +55,7 @@ func newConn(nc net.Conn, early []byte, subprotocol string, maxFrame int) *Conn 
 // Subprotocol returns the agreed subprotocol as the device spelled it, or "" if it offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
 
-// NetConn returns the connection below: a *net.TCPConn, *net.UnixConn or *tls.Conn, or what SetNetConn put there.
+// NetConn returns the connection below: a *net.TCPConn, *net.UnixConn or *tlsrecords.Conn, or what SetNetConn put there.
 func (c *Conn) NetConn() net.Conn { return c.nc }
 
 // SetNetConn puts nc, which is to speak for the connection below, in its place. Nothing else may use c meanwhile.
@@ -69,7 +75,7 @@ func (c *Conn) RemoteAddr() net.Addr {
 
 // TLS returns the state of the connection's TLS, or nil if there is none.
 func (c *Conn) TLS() *tls.ConnectionState {
-	t, ok := c.nc.(*tls.Conn)
+	t, ok := c.nc.(secure)
 	if !ok {
 		return nil
 	}
@@ -89,7 +95,7 @@ func (c *Conn) SetWriteDeadline(t time.Time) error { return c.nc.SetWriteDeadlin
 // Close closes the connection without a close frame. It may be called more than once and at any time.
 func (c *Conn) Close() error {
 	// TLS says goodbye with an alert and waits up to 5 s for room to send it. A device that stopped reading has none.
-	if t, ok := c.nc.(*tls.Conn); ok && c.isBroken() {
+	if t, ok := c.nc.(secure); ok && c.isBroken() {
 		return t.NetConn().Close()
 	}
 	return c.nc.Close()

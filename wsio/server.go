@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mqtt-ws-bridge/internal/tlsrecords"
 )
 
 // Limits bound what a connection may cost before it is a WebSocket.
@@ -85,7 +87,7 @@ func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
 			return known[1], nil
 		}
 	}
-	return tls.NewListener(l, config)
+	return tls.NewListener(tlsrecords.Listener(l), config)
 }
 
 // forDevices is a configuration as devices need it.
@@ -153,14 +155,8 @@ func (c *gatedConn) NetConn() net.Conn { return c.Conn }
 // taken yet.
 func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
 	if t, ok := nc.(*tls.Conn); ok {
-		inner := t.NetConn()
-		if p, ok := inner.(*proxiedConn); ok {
-			inner = p.Conn
-		}
-		if g, ok := inner.(*gatedConn); ok {
-			g.leave()
-		}
-		return nc, nil, nil
+		leaveGate(t)
+		return tlsrecords.Gather(t), nil, nil
 	}
 	if p, ok := nc.(*proxiedConn); ok {
 		nc, device, early = p.Conn, p.device, p.early
@@ -170,4 +166,22 @@ func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
 		nc = g.Conn
 	}
 	return nc, device, early
+}
+
+// wrapper is a connection with another below it.
+type wrapper interface{ NetConn() net.Conn }
+
+// leaveGate gives back the place at the gate of a connection with TLS, whose wrappers stay below it.
+func leaveGate(nc net.Conn) {
+	for {
+		if g, ok := nc.(*gatedConn); ok {
+			g.leave()
+			return
+		}
+		w, ok := nc.(wrapper)
+		if !ok {
+			return
+		}
+		nc = w.NetConn()
+	}
 }

@@ -193,7 +193,6 @@ func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
 // wait for the end of the TCP stream itself.
 func (c *Conn) closeWrite() error {
 	type halfCloser interface{ CloseWrite() error }
-	type wrapper interface{ NetConn() net.Conn }
 	err := net.ErrClosed
 	for nc := c.nc; nc != nil; {
 		if h, ok := nc.(halfCloser); ok {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/tlsrecords"
 )
 
 // dialer opens connections to brokers. Safe for concurrent use.
@@ -29,12 +30,12 @@ func (d *dialer) dial(ctx context.Context, t *target, device *bridge.DeviceInfo)
 		if err != nil {
 			return nil, err
 		}
-		tc := tls.Client(nc, d.tlsFor(t))
+		tc := tls.Client(tlsrecords.Below(nc), d.tlsFor(t))
 		if err := tc.HandshakeContext(ctx); err != nil {
 			nc.Close()
 			return nil, err
 		}
-		return tc, nil
+		return tlsrecords.Gather(tc), nil
 	default:
 		return d.dialWebSocket(ctx, t, device)
 	}

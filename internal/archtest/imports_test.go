@@ -50,8 +50,8 @@ func packages(t *testing.T) []goPackage {
 var table = map[string][]string{
 	"cmd":          {"cmd", "bridge", "wsio", "mqttio", "config"},
 	"bridge":       {"mqttio"},
-	"bridge/":      {"=bridge", "mqttio"}, // and what is below itself, but no room beside it
-	"wsio":         {"wsio"},
+	"bridge/":      {"=bridge", "mqttio", "internal/tlsrecords"}, // and what is below itself, but no room beside it
+	"wsio":         {"wsio", "internal/tlsrecords"},
 	"mqttio":       {"mqttio"},
 	"config":       {"config"},
 	"firmware-sim": {"firmware-sim"}, // an independent witness
@@ -113,6 +113,10 @@ func TestTableForbids(t *testing.T) {
 		{"cmd/mqtt-ws-bridge", "config/tlsfiles", true},
 		{"config", "config/tlsfiles", true},
 		{"wsio", "config/tlsfiles", false},
+		{"wsio", "internal/tlsrecords", true},
+		{"bridge/upstream", "internal/tlsrecords", true},
+		{"bridge", "internal/tlsrecords", false},
+		{"wsio", "internal/certs", false},
 		{"bridge/upstream", "config/tlsfiles", false},
 		{"bridge", "bridge/upstream", false},
 		{"bridge", "wsio", false},

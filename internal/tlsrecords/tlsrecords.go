@@ -1,0 +1,124 @@
+// Package tlsrecords reads many records of TLS at once.
+//
+// A Read of crypto/tls returns the content of one record, and both devices and brokers put each packet into a record of its own. What
+// follows a read, a write to the other end, would be done for every packet, where a plain connection brings many packets with one read.
+// A [Conn] reads on while TLS has something, and never waits for more. docs/decisions/0011-tls-records.md says what it buys.
+package tlsrecords
+
+import (
+	"crypto/tls"
+	"net"
+	"sync"
+)
+
+// Conn is a TLS connection whose Read returns what all records bring that have come, as far as there is room. One goroutine may read at
+// a time. Everything else is as *tls.Conn has it, so that a Read goes on after a deadline, with nothing lost.
+type Conn struct {
+	*tls.Conn
+	below *below
+}
+
+// Gather returns t as a Conn. Nothing may read from t itself from then on. What lies below t must come from [Below] or [Listener]:
+// otherwise every Read brings one record.
+func Gather(t *tls.Conn) *Conn {
+	b, ok := t.NetConn().(*below)
+	if ok {
+		b.gathers = true
+	}
+	return &Conn{Conn: t, below: b}
+}
+
+// Read waits for a record, and then takes what there is. An error that is not the first record's comes with the next Read.
+func (c *Conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil || c.below == nil {
+		return n, err
+	}
+	c.below.quiet = true
+	for n < len(p) && err == nil {
+		var more int
+		more, err = c.Conn.Read(p[n:])
+		n += more
+	}
+	c.below.quiet = false
+	return n, nil
+}
+
+// Below returns nc as it shall be below TLS.
+func Below(nc net.Conn) net.Conn { return &below{Conn: nc} }
+
+// Listener returns l with its connections as they shall be below TLS.
+func Listener(l net.Listener) net.Listener { return listener{l} }
+
+type listener struct{ net.Listener }
+
+func (l listener) Accept() (net.Conn, error) {
+	nc, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return Below(nc), nil
+}
+
+// below is the connection between TLS and the socket. The fields belong to the goroutine that reads.
+type below struct {
+	net.Conn
+	gathers  bool  // there is a Conn above
+	quiet    bool  // Read returns errLater instead of waiting
+	much     bool  // the last read of the socket left no room: there is likely to be more
+	buf      *room // nil when it is empty
+	from, to int   // what TLS has not taken of it
+}
+
+// room is for what one read of the socket brings while there is much. TLS by itself has room for half a KiB.
+type room [4 << 10]byte
+
+var rooms = sync.Pool{New: func() any { return new(room) }}
+
+// NetConn returns the connection below.
+func (b *below) NetConn() net.Conn { return b.Conn }
+
+func (b *below) Read(p []byte) (int, error) {
+	switch {
+	case b.buf != nil:
+		return b.take(p), nil
+	case b.quiet:
+		return 0, errLater
+	case b.much && len(p) < len(b.buf):
+		return b.fill(p)
+	}
+	n, err := b.Conn.Read(p)
+	b.much = b.gathers && n == len(p)
+	return n, err
+}
+
+// fill reads more than TLS asks for.
+func (b *below) fill(p []byte) (int, error) {
+	buf := rooms.Get().(*room)
+	n, err := b.Conn.Read(buf[:])
+	b.much = n > len(p)
+	if n == 0 {
+		rooms.Put(buf)
+		return 0, err
+	}
+	b.buf, b.from, b.to = buf, 0, n // an error that came with it comes again
+	return b.take(p), nil
+}
+
+func (b *below) take(p []byte) int {
+	n := copy(p, b.buf[b.from:b.to])
+	if b.from += n; b.from == b.to {
+		rooms.Put(b.buf)
+		b.buf = nil
+	}
+	return n
+}
+
+// errLater is a timeout that crypto/tls takes for a deadline's: it can be read from again.
+var errLater net.Error = later{}
+
+type later struct{}
+
+func (later) Error() string   { return "nothing to be read without waiting" }
+func (later) Timeout() bool   { return true }
+func (later) Temporary() bool { return true }
