@@ -66,7 +66,7 @@ fuzz:
 	@grep -rnoE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*' . | sed -E 's#/[^/]*:[0-9]+:func # #' | \
 	while read -r dir target; do \
 		echo "fuzz $$dir $$target for $(FUZZTIME)"; \
-		$(GO) test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$dir" </dev/null || exit 1; \
+		GO="$(GO)" .ci/fuzz -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x "$$dir" || exit 1; \
 	done
 
 # About a quarter of an hour on a machine that does nothing else, as root on Debian: it installs what it compares with.

@@ -76,7 +76,7 @@ type Parked interface {
 	Wake()
 	// Ready has it read once from one end and do what follows. Called by the place's goroutine, if the place serves it.
 	Ready(e End)
-	// Blocked is called by whoever has to wait in a write meanwhile, before it does. It reports whether that is the place's
+	// Blocked is called by whoever has to wait meanwhile, before it does. It reports whether that is the place's
 	// goroutine, which is the session's then until it returns from Ready.
 	Blocked() bool
 }

@@ -16,10 +16,7 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 	}
 	switch kind {
 	case mqttio.TypeConnack:
-		if p.Whole() {
-			s.down.stream.DropLast()
-		}
-		s.flushDown() // what came before it was good
+		s.dropDown(p) // what came before it was good
 		s.end(ReasonBrokerMalformed, errSecondConnack)
 		return false
 	case mqttio.TypeDisconnect: // MQTT 5 only
@@ -59,9 +56,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	}
 	if s.quota != nil {
 		if why := s.quota.Accepted(); why != nil { // the device gets a CONNACK of the bridge's instead
-			s.down.tally.drop(p)
-			s.down.stream.DropLast()
-			s.flushDown()
+			s.dropDown(p)
 			s.end(why, nil)
 			return false
 		}

@@ -63,13 +63,14 @@ func (s *session) kill() {
 	}
 }
 
-// closeBoth does not hold mu while it closes the device's: TLS may want to say something first.
+// closeBoth does not hold mu while it closes: TLS may want to say something first.
 func (s *session) closeBoth() {
 	s.dev.Close()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.broker.Conn != nil {
-		s.broker.Close()
+	broker := s.broker.Conn
+	s.mu.Unlock()
+	if broker != nil {
+		broker.Close()
 	}
 }
 

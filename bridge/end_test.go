@@ -244,6 +244,24 @@ func TestStartAfterClose(t *testing.T) {
 	})
 }
 
+// TestSecondConnackIsNotForwarded: nor is it counted.
+func TestSecondConnackIsNotForwarded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := startOnline(t, mqttio.V311, nil)
+		s.br.send(hx("D000"), connack(s.v))
+		if got := s.dev.rest().packets; !bytes.Equal(got, hx("D000")) {
+			t.Errorf("the device got % x", got)
+		}
+		_, _ = s.br.rest()
+		s.settled()
+		for kind, want := range map[string]float64{"CONNACK": 1, "PINGRESP": 1} {
+			if got := s.packets("packets_total", "down", kind); got != want {
+				t.Errorf("%v packets of type %s, want %v", got, kind, want)
+			}
+		}
+	})
+}
+
 // TestForwardedMetrics counts what was forwarded, and not the packet that was refused.
 func TestForwardedMetrics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

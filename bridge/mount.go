@@ -8,7 +8,7 @@ import (
 
 // policedDown is what a session with a policy remembers of the messages of the broker. Owned by the pump down.
 type policedDown struct {
-	judged      bool // messages are judged: the broker has kept subscriptions that were not
+	judged      bool // messages are judged: the broker may have kept subscriptions that were not
 	withholding bool // the rest of a long PUBLISH is kept from the device
 	answer      withheldAnswer
 	order       ackOrder            // messages of the broker
@@ -37,7 +37,8 @@ func (s *session) setMount(m mqttio.Mount) {
 // accepted reads what CONNACK says. Called by the pump down.
 func (pol *policed) accepted(ack *mqttio.Connack, v mqttio.Version) {
 	pol.brokerMost.Store(ack.MaximumPacketSize)
-	pol.down.judged = ack.SessionPresent || v == mqttio.V31 && pol.keeps // 3.1 does not say whether it was there
+	resumed := ack.SessionPresent || v == mqttio.V31 && pol.keeps // 3.1 does not say whether it was there
+	pol.down.judged = resumed && !pol.receivesAll
 }
 
 // most is how large a packet up may become, at most limit.
@@ -75,22 +76,17 @@ func (s *session) mountUnsubscribe(p *mqttio.Packet) bool {
 		return true // it was checked
 	}
 	rest, err := s.policed.mount.AppendUnsubscribe(nil, p.Header, p.Bytes, u, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(rest, err)
+	return s.passInstead(p, rest, err)
 }
 
-// passInstead passes another packet on in place of the one just found, which stays counted.
-func (s *session) passInstead(pkt []byte, err error) bool {
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
+// passInstead passes pkt on in place of p, the packet just found, which stays counted, unless err says why pkt cannot be.
+func (s *session) passInstead(p *mqttio.Packet, pkt []byte, err error) bool {
 	if err != nil {
+		s.dropUp(p)
 		s.end(ReasonPacketTooLarge, err)
 		return false
 	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return s.writeBroker(pkt)
+	return s.flushUpBefore() && s.writeBroker(pkt)
 }
 
 // judgeDown looks at a packet, or a part of one, from the broker. It reports whether the pump goes on.
@@ -186,8 +182,7 @@ func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
 func (s *session) withhold(p *mqttio.Packet) bool {
 	down := &s.policed.down
 	down.withholding = !p.Last
-	s.down.tally.drop(p)
-	if !s.flushDownBefore() {
+	if !s.dropDown(p) {
 		return false
 	}
 	if answer := down.answer; p.Last && answer.pkt != nil {
@@ -213,18 +208,4 @@ func (s *session) releaseUntold(p *mqttio.Packet) bool {
 	delete(down.untold, a.PacketID)
 	down.answer.pkt = mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
 	return s.withhold(p)
-}
-
-// flushDownBefore writes the run without the packet just found, which is forgotten.
-func (s *session) flushDownBefore() bool {
-	run, ends := s.down.stream.RunBefore()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(ReasonDeviceLost, err)
-			return false
-		}
-	}
-	s.down.tally.flush()
-	s.down.stream.Done()
-	return true
 }

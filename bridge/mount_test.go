@@ -266,19 +266,11 @@ func TestResumedSession(t *testing.T) {
 		for _, resumed := range []bool{true, false} {
 			s := &scene{rig: newRig(t, nil), v: v}
 			s.pass.Policy = &policyFake{}
-			s.upgrade()
-			hello, ack := s.connect(), connack(v)
 			if resumed {
-				hello[bytes.Index(hello, []byte{byte(v), 2})+1] = 0
-				if v != mqttio.V31 {
-					ack[2] = 1
-				}
+				s.resume()
+			} else {
+				s.online()
 			}
-			s.dev.send(hello)
-			s.br = s.broker()
-			s.br.expect(hello)
-			s.br.send(ack)
-			s.dev.expect(ack)
 			good, bad := publishOf(v, 0x30, "ok/x", 0, "", "x"), publishOf(v, 0x32, "no/x", 0x102, "", "x")
 			s.message("allowed", good, good, nil)
 			if resumed {
@@ -288,6 +280,40 @@ func TestResumedSession(t *testing.T) {
 			s.message("of this session's own", bad, bad, nil)
 		}
 	})
+}
+
+// resume is online for a device whose broker has kept its session.
+func (s *scene) resume() {
+	s.t.Helper()
+	s.upgrade()
+	hello, ack := s.connect(), connack(s.v)
+	hello[bytes.Index(hello, []byte{byte(s.v), 2})+1] = 0
+	if s.v != mqttio.V31 {
+		ack[2] = 1
+	}
+	s.dev.send(hello)
+	s.br = s.broker()
+	s.br.expect(hello)
+	s.br.send(ack)
+	s.dev.expect(ack)
+}
+
+// TestResumedSessionWithoutRules: where every topic is allowed messages are not looked at, and what cannot be read passes as it came.
+func TestResumedSessionWithoutRules(t *testing.T) {
+	for name, pass := range map[string]bridge.Pass{
+		"a quota alone":          {},
+		"a policy without rules": {Policy: &policyFake{terms: bridge.Terms{ReceivesAll: true}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubbles(t, func(t *testing.T, v mqttio.Version) {
+				s := &scene{rig: newRig(t, withSubscriptions(2)), v: v}
+				s.pass = pass
+				s.resume()
+				odd := publishOf(v, 0x32, "no/x", 0x102, "FF", "x")
+				s.message("unreadable properties", odd, odd, nil)
+			})
+		})
+	}
 }
 
 // What a broker can make the bridge remember is bounded.

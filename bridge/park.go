@@ -22,6 +22,9 @@ func (s *session) findPlace() {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.ending() { // the connections may be being closed meanwhile, and a place would put others there
+		return
+	}
 	if p, err := s.b.place(s, s.dev, &s.broker); err == nil {
 		s.place = p
 	}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -192,4 +193,43 @@ func TestStuckWriteIsNotQuiet(t *testing.T) {
 		d.nc.Close()
 		b.nc.Close()
 	})
+}
+
+// TestNoPlaceForWhoIsEnding: a place puts other connections there, which nobody may do while they are being closed.
+func TestNoPlaceForWhoIsEnding(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var asked atomic.Bool
+		r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
+			asked.Store(true)
+			return nil, errors.New("no place")
+		}})
+		r.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
+			ours, theirs := memnet.Pipe(bufferSize)
+			t.Cleanup(func() { theirs.Close() })
+			return bridge.Broker{Conn: lastWord{ours, r.bridge}, Name: "memory"}, nil
+		})
+		d := r.open()
+		d.send(connect(mqttio.V5, "c", 60))
+		if h := d.rest(); h.code != 0 {
+			t.Errorf("device hears %v", h)
+		}
+		r.settled()
+		if asked.Load() {
+			t.Error("a place was looked for")
+		}
+	})
+}
+
+// lastWord is a connection to a broker during whose write all sessions are cut.
+type lastWord struct {
+	*memnet.Conn
+	bridge *bridge.Bridge
+}
+
+func (c lastWord) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.bridge.Drain(ctx, 1)
+	return n, err
 }

@@ -16,8 +16,9 @@ type policed struct {
 	subs     *subscriptions // nil: they are not counted
 
 	// Set by the goroutine that opens the session, before there are pumps.
-	mount mqttio.Mount
-	keeps bool // the device asked for a session that the broker keeps
+	mount       mqttio.Mount
+	keeps       bool // the device asked for a session that the broker keeps
+	receivesAll bool // whatever it has kept is allowed
 
 	brokerMost atomic.Uint32 // the largest packet that the broker takes; 0: any
 	up         ackOrder      // messages of the device
@@ -30,14 +31,17 @@ type policed struct {
 	unsaid   map[uint16]struct{} // QoS 2 messages that were dropped and await PUBREL, in 3.x
 	dropping bool                // the rest of a long PUBLISH is to be dropped
 
-	mu      sync.Mutex
-	partial map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
+	mu           sync.Mutex
+	partial      map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
+	partialCodes int               // in all of them; guarded by mu
 }
 
 const (
 	maxLost    = 1024
 	maxUnsaid  = 1024
 	maxPartial = 32
+	// maxPartialCodes is above what one SUBSCRIBE can have, whose entries take at least four bytes each.
+	maxPartialCodes = mqttio.MaxWhole / 4
 )
 
 var (
@@ -63,7 +67,7 @@ func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 		s.end(ReasonInternal, errLongMount)
 		return false
 	}
-	s.policed.keeps = !c.CleanStart
+	s.policed.keeps, s.policed.receivesAll = !c.CleanStart, terms.ReceivesAll
 	s.setMount(terms.Mount)
 	if terms.Connect == nil {
 		return true
@@ -97,18 +101,6 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	case mqttio.TypePubrel:
 		return s.judgePubrel(p)
 	}
-	return true
-}
-
-// dropUp takes the packet just found, or part of one, out of what goes to the broker.
-func (s *session) dropUp(p *mqttio.Packet) bool {
-	s.up.tally.drop(p)
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
-	s.up.tally.flush()
-	s.up.stream.Done()
 	return true
 }
 

@@ -1,8 +1,6 @@
 package bridge
 
-import (
-	"mqtt-ws-bridge/mqttio"
-)
+import "mqtt-ws-bridge/mqttio"
 
 // judgeSubscribe asks the policy about every topic filter. Those that it forbids are answered by the bridge, each with its own
 // code, and the rest goes on; where there is none, the whole answer is the bridge's.
@@ -35,7 +33,7 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
 	}
 	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(rest, err)
+	return s.passInstead(p, rest, err)
 }
 
 // judgeFilters returns a code for every topic filter, that of the broker where it is allowed, and how many are not.
@@ -78,13 +76,14 @@ func (pol *policed) awaited(id uint16) bool {
 func (pol *policed) await(id uint16, codes []byte) bool {
 	pol.mu.Lock()
 	defer pol.mu.Unlock()
-	if len(pol.partial) >= maxPartial {
+	if len(pol.partial) >= maxPartial || pol.partialCodes+len(codes) > maxPartialCodes {
 		return false
 	}
 	if pol.partial == nil {
 		pol.partial = make(map[uint16][]byte)
 	}
 	pol.partial[id] = codes
+	pol.partialCodes += len(codes)
 	return true
 }
 
@@ -94,6 +93,7 @@ func (pol *policed) answered(id uint16) []byte {
 	defer pol.mu.Unlock()
 	codes := pol.partial[id]
 	delete(pol.partial, id)
+	pol.partialCodes -= len(codes)
 	return codes
 }
 
@@ -114,9 +114,7 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 	}
 	merged, err := mqttio.AppendMerged(ownPacket(), p.Header, p.Bytes, v, codes)
 	if err != nil {
-		s.down.tally.drop(p)
-		s.down.stream.DropLast()
-		s.flushDown()
+		s.dropDown(p)
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}

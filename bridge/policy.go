@@ -36,6 +36,8 @@ type Terms struct {
 	Connect []byte
 	// Mount is what the device's topics lie below. At most MaxMount bytes; empty: none.
 	Mount mqttio.Mount
+	// ReceivesAll says that MayReceive is true of every topic: it is not asked then.
+	ReceivesAll bool
 }
 
 // MaxMount is how long a mount may be: what a packet grows by has to be found room for.

@@ -238,6 +238,26 @@ func TestUnansweredSubscribes(t *testing.T) {
 	})
 }
 
+// TestUnansweredLongSubscribes: their entries are bounded too, and there is room again when the broker has answered.
+func TestUnansweredLongSubscribes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := policedScene(t, mqttio.V311)
+		const denied = 10_000
+		long := func(id byte) []byte {
+			return packet(0x82, []byte{0, id}, hx("0002'ok' 00"), bytes.Repeat(hx("0001'#' 00"), denied))
+		}
+		left := func(id byte) []byte { return packet(0x82, []byte{0, id}, hx("0002'ok' 00")) }
+		answer := func(id, code byte) []byte {
+			return packet(0x90, []byte{0, id, code}, bytes.Repeat([]byte{0x80}, denied))
+		}
+		s.exchange("the first", long(1), left(1), nil)
+		s.exchange("too many together", long(2), nil, answer(2, 0x80))
+		s.br.send(hx("9003 0001 00"))
+		s.dev.expect(answer(1, 0))
+		s.exchange("room again", long(3), left(3), nil)
+	})
+}
+
 // A broker that answers a part of a SUBSCRIBE with too few codes is not guessed at.
 func TestSubackOfTheWrongLength(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -60,7 +60,7 @@ func (s *session) moveUp() bool {
 func (s *session) inspectUp(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeConnect:
-		s.dropLast(p)
+		s.dropUp(p)
 		s.end(ReasonProtocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
@@ -74,13 +74,6 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 
 var errSecondConnect = errors.New("second CONNECT [MQTT-3.1.0-2]")
 
-// dropLast sends what came before the packet just found, p, and not the packet itself.
-func (s *session) dropLast(p *mqttio.Packet) {
-	s.up.tally.drop(p)
-	s.up.stream.DropLast()
-	s.flushUp()
-}
-
 // flushUp writes the run to the broker in one write.
 func (s *session) flushUp() bool {
 	run, ends := s.up.stream.Run()
@@ -92,6 +85,23 @@ func (s *session) flushUp() bool {
 	}
 	s.up.stream.Done()
 	return true
+}
+
+// flushUpBefore writes the run without the packet, or part of one, just found, which is forgotten.
+func (s *session) flushUpBefore() bool {
+	run, ends := s.up.stream.RunBefore()
+	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
+		return false
+	}
+	s.up.tally.flush()
+	s.up.stream.Done()
+	return true
+}
+
+// dropUp takes the packet, or part of one, just found out of what goes to the broker.
+func (s *session) dropUp(p *mqttio.Packet) bool {
+	s.up.tally.drop(p)
+	return s.flushUpBefore()
 }
 
 // writeBroker writes packets of the device to the broker. Called by the pump up.
@@ -185,6 +195,26 @@ func (s *session) flushDown() bool {
 	}
 	s.down.stream.Done()
 	return true
+}
+
+// flushDownBefore writes the run without the packet, or part of one, just found, which is forgotten.
+func (s *session) flushDownBefore() bool {
+	run, ends := s.down.stream.RunBefore()
+	if len(ends) > 0 {
+		if err := s.writeDevice(run, ends, false); err != nil {
+			s.end(ReasonDeviceLost, err)
+			return false
+		}
+	}
+	s.down.tally.flush()
+	s.down.stream.Done()
+	return true
+}
+
+// dropDown takes the packet, or part of one, just found out of what goes to the device.
+func (s *session) dropDown(p *mqttio.Packet) bool {
+	s.down.tally.drop(p)
+	return s.flushDownBefore()
 }
 
 // writeDevice writes frames to the device; part says that the last of them does not end a packet.

@@ -10,10 +10,12 @@ import (
 // anything is the policy that allows everything.
 type anything struct{}
 
-func (anything) Connect([]byte, *mqttio.Connect) (Terms, error) { return Terms{}, nil }
-func (anything) MayPublish([]byte) bool                         { return true }
-func (anything) MaySubscribe([]byte) bool                       { return true }
-func (anything) MayReceive([]byte) bool                         { return true }
+func (anything) Connect([]byte, *mqttio.Connect) (Terms, error) {
+	return Terms{ReceivesAll: true}, nil
+}
+func (anything) MayPublish([]byte) bool   { return true }
+func (anything) MaySubscribe([]byte) bool { return true }
+func (anything) MayReceive([]byte) bool   { return true }
 
 // shallow is a policy that forbids topics and filters with too many levels, whatever else the policy below says.
 type shallow struct {

@@ -121,6 +121,8 @@ var brokerCases = []endCase{
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN"}, leave: 0x80},
 	{name: "second CONNACK", act: after(func(s *scene) { s.br.send(hx("D000"), connack(s.v)) }),
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN", packets: hx("D000")}, leave: 0x80},
+	{name: "long second CONNACK", act: after(func(s *scene) { s.br.send(hx("D000 20 80 80 08"), make([]byte, 2<<16)) }),
+		want: ended{reason: "broker-malformed", code: 1011, level: "WARN", packets: hx("D000")}, leave: 0x80},
 	{name: "PINGRESP before CONNACK", act: func(s *scene) { s.dialled(); s.br.send(hx("D000")) },
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN", metric: "refusals_total"}, connack: [2]byte{3, 0x88}},
 	{name: "HTTP before CONNACK", act: func(s *scene) { s.dialled(); s.br.send([]byte("HTTP/1.1 400 Bad Request\r\n\r\n")) },

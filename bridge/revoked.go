@@ -14,7 +14,9 @@ func (s *session) recheck() {
 	if s.b.revoked == nil {
 		return
 	}
+	s.mu.Lock() // a place may be putting another connection there
 	state := s.dev.TLS()
+	s.mu.Unlock()
 	if state == nil {
 		return
 	}

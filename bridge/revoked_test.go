@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -60,5 +61,21 @@ func TestRecheckAfterDisconnect(t *testing.T) {
 		if h := s.dev.rest(); h.code != 1008 {
 			t.Errorf("device hears %v", h)
 		}
+	})
+}
+
+// TestRecheckBesideAPlace: a place puts its own connection where Recheck looks for that of TLS. The race detector tells.
+func TestRecheckBesideAPlace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var s *scene
+		s = &scene{v: mqttio.V311, rig: newRigWith(t, bridge.Options{Limits: plenty(),
+			Place: func(_ bridge.Parked, device, _ bridge.Rewirable) (bridge.Place, error) {
+				s.async(s.bridge.Recheck)
+				device.SetNetConn(device.NetConn())
+				return nil, errors.New("no place")
+			}})}
+		s.online()
+		s.dev.send(hx("E000"))
+		s.br.expect(hx("E000"))
 	})
 }

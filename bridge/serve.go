@@ -1,8 +1,8 @@
 package bridge
 
 // A parked session whose sockets an event loop looks after (bridge/loop) is served by that loop's goroutine: one read, and what
-// follows from it, at a time. The code of the pumps does not know. Where it would have to wait, which can only be in a write, the
-// session gets goroutines of its own again, and the loop another goroutine, while this one waits: see Blocked.
+// follows from it, at a time. The code of the pumps does not know. Where it would have to wait, which can only be in a write or for a
+// quota, the session gets goroutines of its own again, and the loop another goroutine, while this one waits: see Blocked.
 
 // End is one of the two ends of a session.
 type End int8
@@ -81,8 +81,8 @@ func (s *session) servePing() (serving, may bool) {
 	return true, true
 }
 
-// Ready serves a session that is parked: one of its ends can be read from. It waits for nothing but a write to the other end
-// after Blocked was called, and then for as long as the session has goroutines.
+// Ready serves a session that is parked: one of its ends can be read from. It waits for nothing before Blocked was called, and may
+// take as long as the session has goroutines after that.
 func (s *session) Ready(e End) {
 	if e == DeviceEnd {
 		if s.serve(servedUp) {
@@ -127,7 +127,7 @@ func (s *session) servedWell() bool {
 	return true
 }
 
-// Blocked is called by the goroutine that serves the session, before it waits in a write. It reports whether that is the place's.
+// Blocked is called by the goroutine that serves the session, before it waits. It reports whether that is the place's.
 func (s *session) Blocked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()

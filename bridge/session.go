@@ -168,9 +168,7 @@ const goodbyeTime = 2 * time.Second
 func (s *session) interrupt(r *Reason) {
 	soon := time.Now().Add(goodbyeTime)
 	switch r {
-	case ReasonCut:
-		s.dev.Close()
-	case ReasonWriteTimeout:
+	case ReasonCut, ReasonWriteTimeout:
 		_ = s.dev.SetDeadline(past)
 	default:
 		_ = s.dev.SetReadDeadline(past)

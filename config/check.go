@@ -42,7 +42,7 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 func (c *checker) refuse(path string, err error) {
 	text, fix := words(err)
 	key, _, _ := strings.Cut(path, "[")
-	c.broken[key] = true
+	c.broken[key], c.broken[item(path)] = true, true
 	c.problems = append(c.problems, Problem{Key: key, Source: c.origins.Of(path), Text: text, Fix: fix})
 }
 

@@ -8,6 +8,14 @@ import (
 
 // access checks what can be said about access without opening its files; the rest is found when the door is built.
 func (c *checker) access() {
+	c.accessSources()
+	c.accessRules()
+	if m := c.cfg.Access.Mount; m != "" && !strings.HasSuffix(m, "/") {
+		c.refuse("access.mount", flawf("write / at its end", "%s would run into the topics", show(m)))
+	}
+}
+
+func (c *checker) accessSources() {
 	if !c.sound("access.sources") {
 		return
 	}
@@ -38,10 +46,6 @@ func (c *checker) access() {
 	}
 	if certificates > 1 {
 		c.refuse("access.sources", flawf("keep one; tls.client-ca may hold several authorities", "has %d sources of type certificate", certificates))
-	}
-	c.accessRules()
-	if m := c.cfg.Access.Mount; m != "" && !strings.HasSuffix(m, "/") {
-		c.refuse("access.mount", flawf("write / at its end", "%s would run into the topics", show(m)))
 	}
 }
 

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/go-viper/mapstructure/v2"
@@ -15,6 +16,9 @@ import (
 type Input struct {
 	Flags   *pflag.FlagSet // parsed, with the flags of [AddFlags]; nil for none
 	Environ []string       // as os.Environ returns it
+	// Also says what is wrong beyond what this package knows. cfg may have problems already; what is said of a key, or an item of one, that
+	// has is left out. nil: nobody is asked.
+	Also func(cfg *Config, origins Origins) Problems
 }
 
 // Load reads all layers and checks the result, including the files it names. The error is [Problems]. Load keeps nothing
@@ -36,7 +40,11 @@ func Load(in Input) (cfg *Config, origins Origins, err error) {
 		return nil, nil, fmt.Errorf("load configuration: %w", err)
 	}
 	normalise(cfg)
-	if problems := append(l.problems, check(cfg, l.origins, l.broken)...); len(problems) > 0 {
+	problems := append(l.problems, check(cfg, l.origins, l.broken)...)
+	if in.Also != nil {
+		problems = append(problems, slices.DeleteFunc(in.Also(cfg, l.origins), func(p Problem) bool { return l.broken[item(p.Key)] })...)
+	}
+	if len(problems) > 0 {
 		problems.sort()
 		return nil, nil, problems
 	}
@@ -49,13 +57,21 @@ type loading struct {
 	layers   *koanf.Koanf
 	origins  Origins
 	problems Problems
-	broken   map[string]bool // keys with a problem
+	broken   map[string]bool // keys, and items of them such as listen[1], with a problem
 }
 
 func (l *loading) problem(p Problem) {
 	l.problems = append(l.problems, p)
 	key, _, _ := strings.Cut(p.Key, "[")
-	l.broken[key] = true
+	l.broken[key], l.broken[item(p.Key)] = true, true
+}
+
+// item is a key, or the item of it that a path such as listen[1].name leads into.
+func item(path string) string {
+	if key, rest, ok := strings.Cut(path, "]"); ok && rest != "" {
+		return key + "]"
+	}
+	return path
 }
 
 // refuse notes a value that a key cannot have.

@@ -36,7 +36,7 @@ func nobody(t *testing.T) string {
 
 func TestExitCodes(t *testing.T) {
 	good, bad, gone := faulty.Start(t).URL, faulty.Start(t, "drops").URL, nobody(t)
-	short := []string{"--devices", "2", "--profile", "flutter-dart", "--messages", "10", "--rate", "50", "--drain", "300ms"}
+	short := []string{"--devices", "2", "--profile", "flutter-dart", "--messages", "10", "--rate", "50", "--drain", "2s"}
 	for _, x := range []struct {
 		code int
 		says string // in standard output or error
@@ -47,7 +47,7 @@ func TestExitCodes(t *testing.T) {
 		{0, "verdict: clean", append([]string{"run", "--url", good}, short...)},
 		{1, "nothing lost", append([]string{"run", "--url", bad}, short...)},
 		{1, "reordered: fsim-1-0000", []string{"run", "--url", faulty.Start(t, "reorders").URL, "--devices", "1", "--qos", "0",
-			"--profile", "flutter-dart", "--messages", "20", "--rate", "50", "--drain", "300ms"}},
+			"--profile", "flutter-dart", "--messages", "20", "--rate", "50", "--drain", "2s"}},
 		{3, "is it listening there", append([]string{"run", "--url", gone}, short...)},
 		{2, "--url is missing", append([]string{"run"}, short...)},
 		{2, "want ws://", append([]string{"run", "--url", "http://x"}, short...)},
@@ -69,7 +69,7 @@ func TestExitCodes(t *testing.T) {
 		{2, "want ws://", []string{"check", "tcp://127.0.0.1:1"}},
 		{3, "is it listening there", []string{"check", gone}},
 		{0, "101-size", []string{"check", "--list"}},
-		{0, "verdict: clean", []string{"load", "--url", good, "--mode", "qos1", "--messages", "5", "--duration", "2s", "--devices", "2"}},
+		{0, "verdict: clean", []string{"load", "--url", good, "--mode", "qos1", "--messages", "5", "--duration", "1m", "--devices", "2"}},
 		{2, "--rate", []string{"load", "--url", good, "--mode", "idle", "--rate", "5"}},
 		{2, "--rate", []string{"load", "--url", good, "--mode", "connect", "--rate", "5"}},
 		{2, "--flood", []string{"load", "--url", good, "--mode", "down", "--rate", "5"}},

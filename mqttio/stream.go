@@ -212,19 +212,6 @@ func (s *Stream) RunBefore() (buf []byte, ends []int) {
 	return s.whole()[:ends[len(ends)-1]], ends
 }
 
-// DropLast takes the packet that Next returned last out of the run, and forgets what follows it. It must have been a whole one,
-// and the first call since.
-func (s *Stream) DropLast() {
-	before, ends := s.RunBefore()
-	s.buf.ends = ends
-	if s.edit != nil {
-		s.edit.b = before
-	} else {
-		s.pos = len(before)
-	}
-	s.end = s.pos
-}
-
 // Done forgets the run: its bytes may be overwritten.
 func (s *Stream) Done() {
 	if s.buf == nil {

@@ -193,30 +193,6 @@ func TestStreamRunFull(t *testing.T) {
 	s.Close()
 }
 
-func TestStreamDropLast(t *testing.T) {
-	for _, before := range []int{0, 1, 3} {
-		s := up311()
-		input := bytes.Repeat([]byte{0xC0, 0}, before)
-		if _, err := s.Fill(bytes.NewReader(append(bytes.Clone(input), 0x30, 3, 0, 1, 't', 0xC0, 0))); err != nil {
-			t.Fatal(err)
-		}
-		for range before + 1 {
-			if _, err := s.Next(); err != nil {
-				t.Fatal(err)
-			}
-		}
-		s.DropLast()
-		buf, ends := s.Run()
-		if len(ends) != before || !bytes.Equal(buf[mqttio.Headroom:], input) {
-			t.Errorf("the run is % x, want % x", buf[mqttio.Headroom:], input)
-		}
-		s.Done()
-		if !s.Idle() {
-			t.Error("something is left")
-		}
-	}
-}
-
 // TestStreamRefuses on the earliest byte that tells.
 func TestStreamRefuses(t *testing.T) {
 	limited := func(limit int) *mqttio.Stream {

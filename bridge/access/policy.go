@@ -63,14 +63,13 @@ func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Term
 		}
 		edit.Mount = mqttio.Mount(prefix)
 	}
-	if edit.ClientID == nil && edit.Username == nil && edit.Password == nil && edit.UserProperties == nil && !(c.Will && edit.Mount != "") {
-		return bridge.Terms{Mount: edit.Mount}, nil
+	var edited []byte
+	if edit.ClientID != nil || edit.Username != nil || edit.Password != nil || edit.UserProperties != nil || c.Will && edit.Mount != "" {
+		if edited, err = mqttio.AppendConnect(nil, pkt, c, &edit); err != nil {
+			return terms, err
+		}
 	}
-	edited, err := mqttio.AppendConnect(nil, pkt, c, &edit)
-	if err != nil {
-		return terms, err
-	}
-	return bridge.Terms{Connect: edited, Mount: edit.Mount}, nil
+	return bridge.Terms{Connect: edited, Mount: edit.Mount, ReceivesAll: d.set == nil}, nil
 }
 
 // bind returns the rules for a device; nil: there are none.

@@ -164,7 +164,7 @@ func TestPolicyMount(t *testing.T) {
 	pkt := packetOf(withWill())
 	d := p.For(&canary)
 	terms, err := d.Connect(pkt, parse(t, pkt))
-	if err != nil || terms.Mount != "tenants/acme/dev-1/" {
+	if err != nil || terms.Mount != "tenants/acme/dev-1/" || terms.ReceivesAll {
 		t.Fatalf("%+v, %v", terms, err)
 	}
 	if c := parse(t, terms.Connect); string(c.WillTopic) != "tenants/acme/dev-1/w" || string(c.WillPayload) != "by" {
@@ -185,7 +185,7 @@ func TestEmptyPolicy(t *testing.T) {
 	pkt := packetOf(withWill())
 	before := bytes.Clone(pkt)
 	d := p.For(nil)
-	if terms, err := d.Connect(pkt, parse(t, pkt)); terms.Connect != nil || terms.Mount != "" || err != nil || !bytes.Equal(pkt, before) {
+	if terms, err := d.Connect(pkt, parse(t, pkt)); terms.Connect != nil || terms.Mount != "" || !terms.ReceivesAll || err != nil || !bytes.Equal(pkt, before) {
 		t.Errorf("%+v, %v", terms, err)
 	}
 	if !d.MayPublish([]byte("a")) || !d.MaySubscribe([]byte("#")) {

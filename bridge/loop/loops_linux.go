@@ -14,7 +14,7 @@ import (
 // Loops are some event loops, each with the sessions that it serves. It is safe for concurrent use.
 type Loops struct {
 	all  []*loop
-	next atomic.Uint32
+	next atomic.Uint32 // counts places, to share them out
 }
 
 // New starts n loops. Close ends them.
@@ -47,7 +47,7 @@ func (ls *Loops) Place(s bridge.Parked, device, broker bridge.Rewirable) (bridge
 	if !ok || !ok2 {
 		return nil, ErrUnsupported
 	}
-	p := &Place{loop: ls.all[int(ls.next.Add(1))%len(ls.all)], session: s}
+	p := &Place{loop: ls.all[ls.next.Add(1)%uint32(len(ls.all))], session: s}
 	p.ends[bridge.DeviceEnd] = newConn(p, d)
 	p.ends[bridge.BrokerEnd] = newConn(p, b)
 	p.loop.register(p)

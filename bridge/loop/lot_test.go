@@ -43,7 +43,7 @@ func TestPongWakesParkedSession(t *testing.T) {
 	deaf := 0
 	for _, d := range devices {
 		d.write(masked(2, pingreq))
-		_ = d.broker.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = d.broker.SetReadDeadline(time.Now().Add(patience))
 		if n, err := d.broker.Read(make([]byte, 2)); err != nil {
 			t.Log(n, err)
 			deaf++

@@ -272,11 +272,21 @@ func publish(n int) []byte {
 }
 
 // descriptors counts the open ones of this process.
-func descriptors(t *testing.T) int {
+func descriptors(t testing.TB) int {
 	t.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// awaitDescriptors fails the test if more are open for long: the test's own may take a moment.
+func awaitDescriptors(t testing.TB, most int) {
+	t.Helper()
+	for deadline := time.Now().Add(patience); descriptors(t) > most; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d descriptors are open, want %d at most", descriptors(t), most)
+		}
+	}
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/coder/websocket"
 
 	"mqtt-ws-bridge/bridge/upstream"
+	"mqtt-ws-bridge/internal/loopback"
 )
 
 // listening is a broker that gives each connection to serve, counts them, and is closed with the test.
@@ -28,6 +29,9 @@ type listening struct {
 	conns []net.Conn
 	wg    sync.WaitGroup
 }
+
+// elsewhere is an address to listen on that stays free when nobody listens any more: outgoing connections get no port of it.
+func elsewhere() string { return net.JoinHostPort(loopback.Host(), "0") }
 
 func listen(t testing.TB, network, address string, serve func(net.Conn)) *listening {
 	t.Helper()

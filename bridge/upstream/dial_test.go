@@ -227,7 +227,7 @@ func TestRudeWebSocket(t *testing.T) {
 	}
 	_, _ = io.Copy(io.Discard, b)
 	b.Close()
-	if took := time.Since(began); took > 3*time.Second {
+	if took := time.Since(began); took > 5*time.Second { // the library's patience with a peer that does not answer a close frame
 		t.Errorf("probe, dial and close took %v", took)
 	}
 }

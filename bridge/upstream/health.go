@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -62,6 +63,10 @@ func ours(err error) bool { return err != nil && bridge.Shortage(err) != nil }
 const (
 	downInterval = time.Second            // between probes of a broker that is down: devices wait for it
 	probeGap     = 200 * time.Millisecond // between probes however many sessions ask
+
+	// How long a probe waits whether the broker hangs up: as long again as it took to connect, within these.
+	stayLeast = 100 * time.Millisecond
+	stayMost  = time.Second
 )
 
 // watch keeps what is known of b fresh until ctx ends.
@@ -105,10 +110,13 @@ func sleep(ctx context.Context, d time.Duration) bool {
 func (p *Pool) probe(ctx context.Context, b *broker) error {
 	dialCtx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
 	defer cancel()
+	began := time.Now()
 	nc, err := p.dialer.dial(dialCtx, &b.target, nil)
 	if err == nil {
+		err = stays(nc, min(max(stayLeast, time.Since(began)), stayMost))
 		nc.Close()
-	} else {
+	}
+	if err != nil {
 		err = fmt.Errorf("dial %s: %w", b.target.name, err)
 	}
 	switch {
@@ -118,6 +126,20 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 		p.learn(b, err)
 	}
 	return err
+}
+
+// stays sees that the broker does not hang up before it has heard a word. A proxy without a broker behind it does, and so does a
+// broker that does not like the bridge's certificate: in TLS 1.3 it says so when the handshake is already over on this side.
+func stays(nc net.Conn, wait time.Duration) error {
+	deadline := time.Now().Add(wait)
+	if err := nc.SetReadDeadline(deadline); err != nil {
+		return err
+	}
+	_, err := nc.Read(make([]byte, 1))
+	if err == nil || !time.Now().Before(deadline) { // a WebSocket has no error of its own for a deadline
+		return nil
+	}
+	return fmt.Errorf("it takes the connection and hangs up: %w", err)
 }
 
 // learn keeps what was seen of b: nil if it answered.

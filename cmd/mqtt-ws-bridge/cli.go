@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"runtime/debug"
 	"strings"
 	"text/tabwriter"
@@ -72,16 +71,8 @@ func (c *cli) checkCommand() *cobra.Command {
 		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none.",
 		Args:  noArguments,
 		Run: func(*cobra.Command, []string) {
-			cfg, origins := c.load()
+			cfg, origins := c.load(doorProblems)
 			if cfg == nil {
-				return
-			}
-			if _, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil); err != nil {
-				if wrong, ok := errors.AsType[faults](err); ok {
-					err = wrong.Problems(origins)
-				}
-				fmt.Fprintln(c.stderr, err)
-				c.status = exitUsage
 				return
 			}
 			printWarnings(c.stderr, tooSlowDrain(cfg))
@@ -105,7 +96,7 @@ func (c *cli) configCommand() *cobra.Command {
 				fmt.Fprint(c.stdout, config.Example)
 				return
 			}
-			if cfg, origins := c.load(); cfg != nil {
+			if cfg, origins := c.load(nil); cfg != nil {
 				printSettings(c.stdout, config.Effective(cfg, origins))
 			}
 		},
@@ -127,16 +118,16 @@ func (c *cli) versionCommand() *cobra.Command {
 }
 
 func (c *cli) serve(ctx context.Context) {
-	cfg, _ := c.load()
+	cfg, _ := c.load(nil)
 	if cfg == nil {
 		return
 	}
 	c.status = serve(ctx, cfg, newLogger(cfg.Log, c.stderr, c.environ), c.stdout)
 }
 
-// load returns nil after printing the problems and setting the status.
-func (c *cli) load() (*config.Config, config.Origins) {
-	cfg, origins, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ})
+// load returns nil after printing the problems, with those that also finds, and setting the status.
+func (c *cli) load(also func(*config.Config, config.Origins) config.Problems) (*config.Config, config.Origins) {
+	cfg, origins, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ, Also: also})
 	if err != nil {
 		c.status = exitFailure
 		var problems config.Problems

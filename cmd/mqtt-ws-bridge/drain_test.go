@@ -17,11 +17,15 @@ import (
 // TestDrain: SIGTERM tells every device, answers 503 meanwhile, and ends with 0.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	p := start(t, "--drain.rate", "2")
+	p := start(t, "--drain.rate", "1")
 	if code, text := p.ready(); code != 200 {
 		t.Fatalf("/readyz is %d %s", code, text)
 	}
 	devices := []*websocket.Conn{p.online('a'), p.online('b'), p.online('c')}
+	var others []*websocket.Conn // the drain lasts as long as they are there
+	for id := range byte(30) {
+		others = append(others, p.online('A'+id))
+	}
 	p.signal(terminate)
 	p.wait("draining")
 	code, text := p.ready()
@@ -32,8 +36,11 @@ func TestDrain(t *testing.T) {
 		t.Errorf("/readyz is %d %s", code, text)
 	}
 	_, resp, err := websocket.Dial(t.Context(), p.device, &websocket.DialOptions{Subprotocols: []string{"mqtt"}})
-	if err == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
+	if err == nil || resp == nil || resp.StatusCode != 503 || resp.Header.Get("Retry-After") == "" {
 		t.Errorf("a new device gets %v", err)
+	}
+	for _, ws := range others {
+		_ = ws.CloseNow()
 	}
 	for _, ws := range devices {
 		_, b, err := ws.Read(t.Context())
@@ -47,7 +54,7 @@ func TestDrain(t *testing.T) {
 	if status := p.status(); status != 0 {
 		t.Errorf("exit status %d\n%s", status, p.text())
 	}
-	if n := strings.Count(p.text(), `"reason":"shutdown"`); n != 3 {
+	if n := strings.Count(p.text(), `"reason":"shutdown"`); n < 3 {
 		t.Errorf("%d sessions ended for shutdown\n%s", n, p.text())
 	}
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"errors"
+	"log/slog"
 	"strings"
 
 	"mqtt-ws-bridge/config"
@@ -28,6 +30,18 @@ func (fs faults) Error() string {
 		texts[i] = f.key + ": " + f.err.Error()
 	}
 	return strings.Join(texts, "; ")
+}
+
+// doorProblems are all that keep the door from being built.
+func doorProblems(cfg *config.Config, origins config.Origins) config.Problems {
+	_, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil)
+	if wrong, ok := errors.AsType[faults](err); ok {
+		return wrong.Problems(origins)
+	}
+	if err != nil {
+		return config.Problems{{Key: "access", Text: err.Error()}}
+	}
+	return nil
 }
 
 // Problems says of each where it was set.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
+
+	"mqtt-ws-bridge/internal/loopback"
 )
 
 // program is the built program, running.
@@ -34,7 +35,7 @@ type program struct {
 	reading sync.WaitGroup
 }
 
-// start runs this test binary as the program and waits until it serves, on ports that were free a moment ago.
+// start runs this test binary as the program and waits until it serves.
 func start(t *testing.T, args ...string) *program {
 	t.Helper()
 	return startIn(t, nil, args...)
@@ -43,7 +44,8 @@ func start(t *testing.T, args ...string) *program {
 // startIn is start with a command in front that runs what it is given, such as env.
 func startIn(t *testing.T, wrapper []string, args ...string) *program {
 	t.Helper()
-	device, admin := freeAddress(t), freeAddress(t)
+	host := loopback.Host()
+	device, admin := loopback.Address(t, host), loopback.Address(t, host)
 	args = append([]string{"--listen", device, "--admin", admin, "--embedded.listen", "off", "--log.format", "json"}, args...)
 	p := commandIn(t, wrapper, args...)
 	p.device, p.admin = "ws://"+device+"/mqtt", admin
@@ -89,16 +91,6 @@ func programPath(t *testing.T, self string) string {
 		t.Skipf("the program cannot be started under its name: %v", err)
 	}
 	return path
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 func (p *program) read(r io.Reader) {

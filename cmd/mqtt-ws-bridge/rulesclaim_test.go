@@ -52,9 +52,9 @@ func TestAccessRulesClaim(t *testing.T) {
 // TestTopicsOfAccess: what cannot work keeps the bridge from starting.
 func TestTopicsOfAccess(t *testing.T) {
 	for want, a := range map[string]config.Access{
-		"access.rules-claim: only a source":                {RulesClaim: "mqtt", Sources: []config.AccessSource{{Type: "basic"}}},
-		`access.mount: "a/+/" has a wildcard`:              {Mount: "a/+/"},
-		`access.rules: rule 0: filter "a/#/b": # may only`: {Rules: []config.AccessRule{{Allow: "all", Topics: []string{"a/#/b"}}}},
+		"access.rules-claim: only a source":           {RulesClaim: "mqtt", Sources: []config.AccessSource{{Type: "basic"}}},
+		`access.mount: "a/+/" has a wildcard`:         {Mount: "a/+/"},
+		`access.rules[0]: filter "a/#/b": # may only`: {Rules: []config.AccessRule{{Allow: "all", Topics: []string{"a/#/b"}}}},
 	} {
 		var wrong faults
 		if newPolicy(&a, &wrong); !strings.HasPrefix(wrong.Error(), want) {

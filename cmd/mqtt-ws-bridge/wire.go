@@ -157,6 +157,10 @@ func (p *process) wireEmbedded() error {
 
 func (p *process) wireBridge() error {
 	l := &p.cfg.Limits
+	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
+	if err != nil {
+		return err
+	}
 	var up bridge.Upstream = p.embedded
 	if p.pool != nil {
 		up = p.pool
@@ -178,10 +182,6 @@ func (p *process) wireBridge() error {
 	})
 	p.quotas = newQuotas(&p.cfg.Quotas)
 	p.admin = admin.NewServer(p.bridge, reg, p.log)
-	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
-	if err != nil {
-		return err
-	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,

@@ -236,7 +236,20 @@ func setTopics(p *access.Policy, a *config.Access, wrong *faults) {
 		rules[i] = topic.Rule{Deny: r.Deny != "", Publish: what != "subscribe", Subscribe: what != "publish", Filters: r.Topics}
 	}
 	p.Rules, err = topic.Compile(rules)
-	wrong.add("access.rules", err)
+	if !isOfRule(err) {
+		wrong.add("access.rules", err)
+		return
+	}
+	for i := range rules { // Compile stops at the first
+		if _, err := topic.Compile(rules[i : i+1]); err != nil {
+			wrong.add(fmt.Sprintf("access.rules[%d]", i), errors.Unwrap(err))
+		}
+	}
+}
+
+func isOfRule(err error) bool {
+	_, ok := errors.AsType[*topic.RuleError](err)
+	return ok
 }
 
 // visit is what the door knows of one handshake, from its request to its end.

@@ -73,8 +73,12 @@ func (c *commander) run(ctx context.Context, link device.Link) {
 	}
 }
 
-// stop ends the sending of commands for good; call it once.
-func (c *commander) stop() { close(c.stopped) }
+// stop ends the sending of commands for good; call it once. Whatever is waited for afterwards was begun before.
+func (c *commander) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	close(c.stopped)
+}
 
 func (c *commander) send(ctx context.Context, link device.Link) {
 	t := c.devices[c.rng.IntN(len(c.devices))]
@@ -82,17 +86,29 @@ func (c *commander) send(ctx context.Context, link device.Link) {
 	if epoch%2 == 0 || t.profile.Hostile {
 		return
 	}
-	c.mu.Lock()
-	if len(c.open) >= maxOpenCommands {
-		c.mu.Unlock()
+	number, ok := c.number(t.index, epoch)
+	if !ok {
 		return
 	}
-	c.next++
-	number := c.next
-	c.open[number] = openCommand{sent: time.Now(), device: t.index, epoch: epoch}
-	c.mu.Unlock()
 	body, _ := json.Marshal(command{Number: number}) // a number does not fail
 	_ = link.Publish(ctx, packet.Message{Topic: t.topic("cmd"), Payload: body, QoS: 1}, 0)
+}
+
+// number gives the next command its number, unless no more may be sent.
+func (c *commander) number(device int, epoch int64) (number uint64, ok bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	select {
+	case <-c.stopped:
+		return 0, false
+	default:
+	}
+	if len(c.open) >= maxOpenCommands {
+		return 0, false
+	}
+	c.next++
+	c.open[c.next] = openCommand{sent: time.Now(), device: device, epoch: epoch}
+	return c.next, true
 }
 
 func (c *commander) answered(body []byte) {

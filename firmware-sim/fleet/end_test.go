@@ -16,7 +16,7 @@ import (
 func TestEndWaitsForSlowLines(t *testing.T) {
 	t.Parallel()
 	c := config(t, faulty.Start(t).URL, "esp32-idf,hivemq-android", 4)
-	c.Messages, c.Commands, c.Drain = 5, 5, 100*time.Millisecond
+	c.Messages, c.Commands, c.Drain = 5, 5, 5*time.Second
 	c.Device.Impair = impair.Spec{Latency: 400 * time.Millisecond, Stall: 300 * time.Millisecond, StallP: 0.3}
 	r := run(t, c)
 	if want := c.Drain + 4*(400+300)*time.Millisecond; !r.Clean || r.End.Silence != want || r.End.CutShort {
@@ -32,7 +32,7 @@ func TestEndWaitsForSlowLines(t *testing.T) {
 func TestUnacknowledgedMessagesAreNotLost(t *testing.T) {
 	t.Parallel()
 	c := config(t, faulty.Start(t, "swallows-acks").URL, "flutter-dart", 2)
-	c.Messages, c.QoS, c.Birth, c.Drain = 5, [3]float64{0, 1, 0}, false, 300*time.Millisecond
+	c.Messages, c.QoS, c.Birth, c.Drain = 5, [3]float64{0, 1, 0}, false, 2*time.Second
 	r := run(t, c)
 	if q := r.Delivery.QoS[1]; q.Lost != 0 || q.Unacknowledged != 10 || q.Unfinished != 0 || bad(r) != "nothing unfinished" {
 		t.Errorf("broken: %q: %+v", bad(r), q)
@@ -43,7 +43,15 @@ func TestUnacknowledgedMessagesAreNotLost(t *testing.T) {
 func TestReceiveMaximumOfTheBrokerIsKept(t *testing.T) {
 	t.Parallel()
 	c := config(t, faulty.Start(t, "swallows-acks", "one-at-a-time").URL, "hivemq-android", 2)
-	c.Messages, c.Duration, c.QoS, c.Birth, c.Drain = 5, time.Second, [3]float64{0, 1, 0}, false, 300*time.Millisecond
+	c.Messages, c.QoS, c.Birth, c.Drain = 5, [3]float64{0, 1, 0}, false, time.Second
+	until := make(chan struct{})
+	c.Until = until
+	var once sync.Once
+	c.Progress = func(p fleet.Progress) { // once a second, in which the other eight had the time to come
+		if p.Received >= 2 {
+			once.Do(func() { close(until) })
+		}
+	}
 	if q := run(t, c).Delivery.QoS[1]; q.Received != 2 || q.Unacknowledged != 2 || q.Lost != 0 {
 		t.Errorf("one message under way for each of two devices: %+v", q)
 	}
@@ -56,13 +64,23 @@ func TestEndIsBoundedAndSaysWhatIsLeft(t *testing.T) {
 	c := config(t, e.URL, "flutter-dart", 3)
 	c.Device.Clean, c.Device.Expiry, c.Birth = false, 60, false
 	c.Messages, c.Rate, c.QoS, c.Limits.Losses = 100, 20, [3]float64{0, 1, 0}, 3
-	c.Duration, c.DrainLimit = 3*time.Second, time.Second
+	c.Drain, c.DrainLimit = time.Second, time.Second
+	until := make(chan struct{})
+	c.Until = until
 	var err error
 	if c.Witness, err = wire.NewEndpoint(e.Broker, nil); err != nil {
 		t.Fatal(err)
 	}
-	var once sync.Once
-	c.Progress = func(fleet.Progress) { once.Do(e.Close) }
+	var once, again sync.Once
+	closed := false // owned by the progress
+	c.Progress = func(p fleet.Progress) {
+		if closed {
+			again.Do(func() { close(until) })
+		}
+		if p.Received > 0 {
+			once.Do(func() { e.Close(); closed = true })
+		}
+	}
 	r := run(t, c)
 	q := r.Delivery.QoS[1]
 	if !r.End.CutShort || q.Unacknowledged == 0 || q.Lost != 0 || q.Sent != q.Received+q.Unfinished {

@@ -4,11 +4,15 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	mqtt "github.com/mochi-mqtt/server/v2"
+	"github.com/mochi-mqtt/server/v2/packets"
 	"go.uber.org/goleak"
 
 	"mqtt-ws-bridge/firmware-sim/device"
@@ -22,7 +26,8 @@ import (
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// config is a short run of n devices of a mix.
+// config is a short run of n devices of a mix. It ends when everything has been said and has arrived; the times are how long a
+// slow machine may take for that. Tests in which something stays away set shorter ones.
 func config(t *testing.T, url, mix string, n int) fleet.Config {
 	t.Helper()
 	e, err := wire.NewEndpoint(url, nil)
@@ -38,9 +43,9 @@ func config(t *testing.T, url, mix string, n int) fleet.Config {
 		t.Fatal(err)
 	}
 	return fleet.Config{
-		Device:  device.Settings{Endpoint: e, Clean: true, Timeout: 5 * time.Second, Seed: 1},
-		Devices: n, Mix: m, Messages: 20, Duration: 20 * time.Second, Rate: 50, QoS: [3]float64{1, 1, 1}, Model: "mixed",
-		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Birth: true, Drain: time.Second, DrainLimit: 20 * time.Second,
+		Device:  device.Settings{Endpoint: e, Clean: true, Timeout: time.Minute, Seed: 1},
+		Devices: n, Mix: m, Messages: 20, Duration: 3 * time.Minute, Rate: 50, QoS: [3]float64{1, 1, 1}, Model: "mixed",
+		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Birth: true, Drain: 20 * time.Second, DrainLimit: time.Minute,
 	}
 }
 
@@ -82,8 +87,36 @@ func TestEveryProfileRunsClean(t *testing.T) {
 	if sent != 34*20 {
 		t.Errorf("%d messages, want %d", sent, 34*20)
 	}
-	if r.Commands.Answered == 0 || r.Births < 34 {
-		t.Errorf("commands %+v, births %d", r.Commands, r.Births)
+	if r.Births < 34 {
+		t.Errorf("%d births", r.Births)
+	}
+}
+
+// answers tells when a device has answered a command.
+type answers struct {
+	mqtt.HookBase
+	once sync.Once
+	came chan struct{}
+}
+
+func (a *answers) ID() string           { return "answers" }
+func (a *answers) Provides(b byte) bool { return b == mqtt.OnPublish }
+
+func (a *answers) OnPublish(_ *mqtt.Client, p packets.Packet) (packets.Packet, error) {
+	if strings.HasSuffix(p.TopicName, "/answer") {
+		a.once.Do(func() { close(a.came) })
+	}
+	return p, nil
+}
+
+// Devices that leave when they have sent everything may leave before a command is answered. These stay until one was.
+func TestCommandsAreAnswered(t *testing.T) {
+	t.Parallel()
+	heard := &answers{came: make(chan struct{})}
+	c := config(t, faulty.StartBefore(t, faulty.StartBroker(t, heard).URL).URL, "all", 34)
+	c.Messages, c.Rate, c.Commands, c.Until = 0, 1, 20, heard.came
+	if r := run(t, c); !r.Clean || r.Commands.Answered == 0 {
+		t.Errorf("broken: %s, commands %+v", bad(r), r.Commands)
 	}
 }
 
@@ -119,7 +152,7 @@ func TestVerdictNamesWhatTheEndpointDoes(t *testing.T) {
 		t.Run(x.fault, func(t *testing.T) {
 			t.Parallel()
 			c := config(t, faulty.Start(t, x.fault).URL, x.mix, 1)
-			c.QoS = [3]float64{1, 0, 0}
+			c.QoS, c.Drain = [3]float64{1, 0, 0}, time.Second
 			r := run(t, c)
 			if !strings.Contains(bad(r), x.broken) {
 				t.Errorf("broken: %q, want %q", bad(r), x.broken)
@@ -134,17 +167,23 @@ func faultsFor(t *testing.T, name string, faults ...string) map[profile.Fault]in
 	t.Helper()
 	e := faulty.Start(t, faults...)
 	c := config(t, e.URL, name, 1)
-	c.Rate, c.Messages, c.Duration, c.Commands = 5, 0, 500*time.Millisecond, 100
-	c.Drain, c.Device.Timeout = 300*time.Millisecond, time.Second
+	c.Rate, c.Messages, c.Duration, c.Commands, c.Drain = 5, 0, 500*time.Millisecond, 100, 300*time.Millisecond
+	if len(faults) > 0 { // the run ends when one was met
+		until := make(chan struct{})
+		var once sync.Once
+		c.Duration, c.Device.Timeout, c.Until = time.Minute, time.Second, until
+		c.Progress = func(p fleet.Progress) {
+			if p.Faults > 0 {
+				once.Do(func() { close(until) })
+			}
+		}
+	}
 	var err error
 	if c.Witness, err = wire.NewEndpoint(e.Broker, nil); err != nil {
 		t.Fatal(err)
 	}
 	for i := range c.Mix {
 		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 100 * time.Millisecond}
-		if c.Mix[i].Profile.Receiver.MidFrame > 0 {
-			c.Duration = 2 * time.Second
-		}
 	}
 	return run(t, c).Profiles[0].Faults
 }
@@ -189,16 +228,29 @@ func TestEveryLibraryLimitCanBeHit(t *testing.T) {
 	}
 }
 
+// opened tells when a run opens its nth connection.
+func opened(c *fleet.Config, n int64) <-chan struct{} {
+	reached := make(chan struct{})
+	var count atomic.Int64
+	c.Device.Endpoint.Open = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if count.Add(1) == n {
+			close(reached)
+		}
+		return new(net.Dialer).DialContext(ctx, network, address)
+	}
+	return reached
+}
+
 func TestHostileDeviceIsRefusedOrReported(t *testing.T) {
 	t.Parallel()
 	c := config(t, faulty.Start(t).URL, "hostile-minimal", 1)
-	c.Messages, c.Duration = 0, 600*time.Millisecond
+	c.Messages, c.Until = 0, opened(&c, 6) // by the witness, by the four offences, and by the next
 	c.Mix[0].Profile.Reconnect.First = 50 * time.Millisecond
 	if r := run(t, c); !r.Clean || r.Profiles[0].Refused < 4 {
 		t.Errorf("broken: %s, %+v", bad(r), r.Profiles[0])
 	}
 	c = config(t, faulty.Start(t, "any-mask").URL, "hostile-minimal", 1)
-	c.Messages, c.Duration, c.Device.Timeout = 0, 600*time.Millisecond, 300*time.Millisecond
+	c.Messages, c.Device.Timeout, c.Until = 0, 3*time.Second, opened(&c, 6)
 	c.Mix[0].Profile.Reconnect.First = 50 * time.Millisecond
 	if r := run(t, c); r.Profiles[0].Faults[profile.HostileServed] == 0 || !strings.Contains(bad(r), "hostile devices refused") {
 		t.Errorf("an endpoint that takes unmasked data went unnoticed: %+v", r.Profiles[0])
@@ -210,8 +262,12 @@ func TestHostileDeviceWithoutAnAttemptIsNotClean(t *testing.T) {
 	t.Parallel()
 	e := faulty.Start(t)
 	c := config(t, e.URL, "hostile-minimal", 1)
-	c.Messages, c.Duration = 0, time.Millisecond
-	c.Device.Impair, c.Device.Timeout = impair.Spec{Latency: time.Second}, 100*time.Millisecond
+	var err error
+	if c.Witness, err = wire.NewEndpoint(e.Broker, nil); err != nil {
+		t.Fatal(err)
+	}
+	c.Messages, c.Until = 0, opened(&c, 1)
+	c.Device.Impair, c.Device.Timeout = impair.Spec{Latency: 5 * time.Second}, 3*time.Second
 	if r := run(t, c); bad(r) != "hostile devices refused" {
 		t.Errorf("broken: %q", bad(r))
 	}
@@ -222,7 +278,6 @@ func TestImpairedFleetLosesNothing(t *testing.T) {
 	c := config(t, faulty.Start(t).URL, "esp32-idf,zephyr-cortex-m,mqttjs-node,autopaho-linux-arm", 8)
 	c.Device.Impair = impair.Spec{Latency: 5 * time.Millisecond, Jitter: 5 * time.Millisecond, Stall: 100 * time.Millisecond,
 		StallP: 0.05, Bandwidth: 200000, SlowRead: 20000}
-	c.Drain = 3 * time.Second
 	if r := run(t, c); !r.Clean {
 		t.Errorf("broken: %s, %+v", bad(r), r.Profiles)
 	}
@@ -233,19 +288,22 @@ func TestResetsAndStormsAreSurvivedByPersistentSessions(t *testing.T) {
 	c := config(t, faulty.Start(t).URL, "hivemq-android,dotnet-mqttnet,legacy-mqttv31", 6)
 	c.Device.Clean, c.Device.Expiry = false, 60
 	c.QoS = [3]float64{0, 1, 0}
-	c.Messages, c.Rate, c.Birth = 60, 40, false
+	c.Messages, c.Rate, c.Birth, c.Drain = 60, 40, false, 5*time.Second
 	c.Device.Impair = impair.Spec{Storm: 400 * time.Millisecond, Reset: 8000}
 	for i := range c.Mix {
 		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 30 * time.Millisecond}
 	}
 	r := run(t, c)
 	// The in-process broker acknowledges before it publishes: when the connection breaks in between, it keeps the PUBACK for
-	// the next connection and forgets the message. Such a loss is real, and rare; anything else would be ours.
-	q := r.Delivery.QoS[1]
-	if q.Lost != q.LostAcked || q.Lost > q.Sent/20 || q.Doubles > 0 || q.Sent != q.Received+q.Lost || r.End.CutShort {
+	// the next connection and forgets the message. Such a loss is real, one at most for each connection; anything else would be ours.
+	q, broken := r.Delivery.QoS[1], int64(0)
+	for _, p := range r.Profiles {
+		broken += p.Losses
+	}
+	if q.Lost != q.LostAcked || q.Lost > broken || q.Doubles > 0 || q.Sent != q.Received+q.Lost || r.End.CutShort {
 		t.Errorf("broken: %s, %+v", bad(r), r.Delivery)
 	}
-	if r.Profiles[0].Losses+r.Profiles[1].Losses+r.Profiles[2].Losses == 0 {
+	if broken == 0 {
 		t.Error("no storm, no reset")
 	}
 }

@@ -89,7 +89,7 @@ func TestBrokerKilledInTheMiddle(t *testing.T) {
 	first := faulty.NewBroker(t, listener, books)
 	t.Cleanup(first.Kill)
 	c := config(t, faulty.StartBefore(t, first.URL).URL, "mqttjs-node,flutter-dart,esp8266-arduino", 6)
-	c.Messages, c.Rate, c.Limits.Losses = 100, 40, 100
+	c.Messages, c.Rate, c.Limits.Losses, c.Drain = 100, 40, 100, 5*time.Second
 	for i := range c.Mix {
 		c.Mix[i].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
 	}

@@ -18,14 +18,18 @@ func severed(t *testing.T, change func(*fleet.Config)) *fleet.Result {
 	t.Helper()
 	e := faulty.Start(t)
 	c := config(t, e.URL, "flutter-dart", 4)
-	c.Messages, c.Rate = 40, 20
+	c.Messages, c.Rate, c.Drain = 100, 20, time.Second
 	var err error
 	if c.Witness, err = wire.NewEndpoint(e.Broker, nil); err != nil {
 		t.Fatal(err)
 	}
 	c.Mix[0].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
 	var once sync.Once
-	c.Progress = func(fleet.Progress) { once.Do(e.Sever) }
+	c.Progress = func(p fleet.Progress) {
+		if p.Online == 4 {
+			once.Do(e.Sever)
+		}
+	}
 	change(&c)
 	return run(t, c)
 }
@@ -50,7 +54,9 @@ func TestLostConnectionsAreNotClean(t *testing.T) {
 
 func TestBirthsThatDoNotArriveAreNotClean(t *testing.T) {
 	t.Parallel()
-	if r := run(t, config(t, faulty.Start(t, "swallows-retained").URL, "flutter-dart", 2)); !strings.Contains(bad(r), "births seen") {
+	c := config(t, faulty.Start(t, "swallows-retained").URL, "flutter-dart", 2)
+	c.Drain = time.Second
+	if r := run(t, c); !strings.Contains(bad(r), "births seen") {
 		t.Errorf("broken: %q", bad(r))
 	}
 }

@@ -31,8 +31,8 @@ func update(t *testing.T, shares ota.Shares, tamper func(*ota.Manifest, []byte))
 		mix[i].Profile.Reconnect = profile.Backoff{First: 50 * time.Millisecond}
 	}
 	codec, _ := payload.NewCodec("json", "", 0)
-	settings := device.Settings{Endpoint: endpoint, Clean: true, Timeout: 5 * time.Second, Seed: 3}
-	c := fleet.Config{Device: settings, Devices: 12, Mix: mix, Duration: 10 * time.Second, QoS: [3]float64{1, 0, 0}, Model: "constant",
+	settings := device.Settings{Endpoint: endpoint, Clean: true, Timeout: time.Minute, Seed: 3}
+	c := fleet.Config{Device: settings, Devices: 12, Mix: mix, Duration: 3 * time.Minute, QoS: [3]float64{1, 0, 0}, Model: "constant",
 		Codec: codec, Prefix: "t", IDs: fleet.Namer{ClientID: "d{n}"}, Drain: 200 * time.Millisecond}
 	key := ota.Key(3)
 	campaign := ota.NewCampaign("t", 3, key.Public().(ed25519.PublicKey), 512, shares, 10)

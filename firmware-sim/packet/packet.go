@@ -115,19 +115,6 @@ func Size(b []byte) (int, error) {
 	return 0, nil
 }
 
-// AppendHead appends a fixed header to b.
-func AppendHead(b []byte, first byte, length int) []byte {
-	b = append(b, first)
-	for {
-		digit := byte(length & 0x7F)
-		length >>= 7
-		if length == 0 {
-			return append(b, digit)
-		}
-		b = append(b, digit|0x80)
-	}
-}
-
 // Pingreq encodes a PINGREQ, the same in every version.
 func Pingreq() []byte { return []byte{PINGREQ << 4, 0} }
 

@@ -43,7 +43,7 @@ func Lookup(name string) (Profile, error) {
 		if near := nearest(parts[0], all); near != "" {
 			return Profile{}, fmt.Errorf("no profile %q: did you mean %s?", parts[0], near)
 		}
-		return Profile{}, fmt.Errorf("no profile %q: see 'firmware-sim profiles'", parts[0])
+		return Profile{}, fmt.Errorf("no profile %q: 'firmware-sim profiles' lists them", parts[0])
 	}
 	p := all[i]
 	p.Name = name
@@ -51,7 +51,7 @@ func Lookup(name string) (Profile, error) {
 		mods := Modifiers()
 		j := slices.IndexFunc(mods, func(x Modifier) bool { return x.Name == m })
 		if j < 0 {
-			return Profile{}, fmt.Errorf("no modifier +%s: see 'firmware-sim profiles'", m)
+			return Profile{}, fmt.Errorf("no modifier +%s: 'firmware-sim profiles' lists them", m)
 		}
 		mods[j].apply(&p)
 	}

@@ -44,17 +44,21 @@ const (
 )
 
 // plainArena has neither identities nor rules: the broker decides alone.
-var plainArena = once(func(t testing.TB) *arena {
+var plainArena = once(func(t testing.TB) *arena { return openPlain(t) })
+
+// openPlain starts such an arena, whose bridge is run by a wrapper.
+func openPlain(t testing.TB, wrapper ...string) *arena {
+	t.Helper()
 	broker := mosquitto.Start(t, mosquitto.Options{})
 	bridge := bridgeproc.Start(t, bridgeproc.Options{
-		Binary: program(t), Upstream: "tcp://" + broker.TCP, TLS: true,
+		Binary: program(t), Upstream: "tcp://" + broker.TCP, TLS: true, Wrapper: wrapper,
 		Args: append([]string{
 			"--origins", goodOrigin, "--addresses.header", "x-forwarded-for", "--addresses.trusted-proxies", "127.7.0.0/16",
 			"--addresses.proxy-protocol", "127.8.0.0/16",
 		}, shortLimits...),
 	})
 	return &arena{bridge: bridge, broker: broker, innocent: befriend(t, bridge.WS+"/mqtt", http.Header{})}
-})
+}
 
 // attack is one test in an arena, from the samples before to those after.
 type attack struct {
@@ -90,6 +94,7 @@ func (k *attack) judge(seen int) {
 		k.t.Logf("what the bridge said last:\n%s", last(k.said(), 40))
 		return
 	}
+	closedAll(k.t, k.bridge, k.before)
 	after, ok := settled(k.t, k.bridge, k.before)
 	if !ok {
 		k.t.Errorf("the bridge does not come back:\nbefore: %v\nafter:  %v", k.before, after)

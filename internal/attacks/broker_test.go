@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -164,17 +163,17 @@ func TestAttack52_suspend(t *testing.T) {
 		}
 	})
 	var devices []*device
-	for range 20 {
-		devices = append(devices, online(t, k, hello{version: 4, id: "sleeper", keepAlive: 1}))
-	}
-	var sent atomic.Int64
+	var sent []int // to each device
 	beat := func() {
-		for _, d := range devices {
+		for i, d := range devices {
 			d.send(pingreq)
+			sent[i]++
 		}
-		sent.Add(1)
 	}
-	beat()
+	for range 20 {
+		devices, sent = append(devices, online(t, k, hello{version: 4, id: "sleeper", keepAlive: 1})), append(sent, 0)
+		beat() // those that came first do not wait for the last
+	}
 	k.bridge.Signal(syscall.SIGSTOP)
 	for range 8 { // twice as long as a keep alive of one second allows
 		time.Sleep(400 * time.Millisecond)
@@ -183,7 +182,7 @@ func TestAttack52_suspend(t *testing.T) {
 	k.bridge.Signal(syscall.SIGCONT)
 	beat()
 	for i, d := range devices {
-		for range sent.Load() {
+		for range sent[i] {
 			if got := d.packet(); got != pingresp {
 				t.Fatalf("device %d hears %x", i, got)
 			}

@@ -289,6 +289,15 @@ func (d *device) wantEnd(code int) string {
 	return packets
 }
 
+// settle exchanges packets one at a time, more than the bridge serves with goroutines: an event loop has the session after that.
+func (d *device) settle() *device {
+	d.t.Helper()
+	for range 64 {
+		d.alive()
+	}
+	return d
+}
+
 // alive sees that a ping of MQTT is answered.
 func (d *device) alive() {
 	d.t.Helper()

@@ -68,7 +68,7 @@ func storm(t *testing.T, k *attack, i int) *device {
 func TestAttack32_drain(t *testing.T) {
 	broker := mosquitto.Start(t, mosquitto.Options{})
 	bridge := bridgeproc.Start(t, bridgeproc.Options{
-		Binary: program(t), Upstream: "tcp://" + broker.TCP, Args: append([]string{"--drain.rate", "20"}, shortLimits...),
+		Binary: program(t), Upstream: "tcp://" + broker.TCP, Args: append([]string{"--drain.rate", "5"}, shortLimits...),
 	})
 	k := &attack{arena: &arena{bridge: bridge, broker: broker}, t: t} // without an innocent device: all of them go
 	var devices []*device
@@ -90,8 +90,8 @@ func TestAttack32_drain(t *testing.T) {
 		}
 	}
 	bridge.Wait()
-	if took := time.Since(began); took < time.Second {
-		t.Errorf("40 devices were sent away in %v, at 20 a second", took)
+	if took := time.Since(began); took < 4*time.Second {
+		t.Errorf("40 devices were sent away in %v, at 5 a second", took)
 	}
 }
 
@@ -186,9 +186,10 @@ func TestAttack50_idle_devices(t *testing.T) {
 	}
 }
 
-// TestAttack51_leaks: every way to go, again and again; nothing may be left, which the end of the test looks for.
+// TestAttack51_leaks: every way to go, again and again; nothing may be left, which the end of the test looks for. This bridge collects no
+// garbage until then, because the collector closes a forgotten socket.
 func TestAttack51_leaks(t *testing.T) {
-	k := plain(t)
+	k := openPlain(t, "env", "GOGC=off").begin(t)
 	ways := map[string]func() *device{
 		"before the request": func() *device { return reach(t, k.bridge.WS) },
 		"in the request":     func() *device { return reach(t, k.bridge.WS).say(goodPath + "X: ") },
@@ -198,11 +199,15 @@ func TestAttack51_leaks(t *testing.T) {
 		"in CONNECT":         func() *device { return open(t, k).send("\x10\x7f") },
 		"before CONNACK":     func() *device { return open(t, k).send(hello{version: 4, id: "leak"}.packet()) },
 		"online":             func() *device { return online(t, k, hello{version: 4, id: "leak"}) },
+		"settled":            func() *device { return online(t, k, hello{version: 4, id: "leak"}).settle() },
 		"in a packet":        func() *device { return online(t, k, hello{version: 4, id: "leak"}).send("\x30\x7f\x00") },
 		"in a frame":         func() *device { return online(t, k, hello{version: 4, id: "leak"}).say(frame(data, pingreq)[:7]) },
-		"malformed":          func() *device { return online(t, k, hello{version: 4, id: "leak"}).send("\x00\x00") },
-		"DISCONNECT":         func() *device { return online(t, k, hello{version: 4, id: "leak"}).send(disconnect) },
-		"close frame":        func() *device { return online(t, k, hello{version: 5, id: "leak"}).say(frame(closing, "\x03\xe8")) },
+		"online over TLS": func() *device {
+			return reach(t, k.bridge.WSS).secure(tlsTo("")).upgraded(goodHello).join(hello{version: 4, id: "leak"})
+		},
+		"malformed":   func() *device { return online(t, k, hello{version: 4, id: "leak"}).send("\x00\x00") },
+		"DISCONNECT":  func() *device { return online(t, k, hello{version: 4, id: "leak"}).send(disconnect) },
+		"close frame": func() *device { return online(t, k, hello{version: 5, id: "leak"}).say(frame(closing, "\x03\xe8")) },
 	}
 	for range 8 {
 		for _, begin := range ways {
@@ -211,6 +216,10 @@ func TestAttack51_leaks(t *testing.T) {
 			_ = tcp(d.Conn).SetLinger(0) // the end is a reset
 			_ = d.Close()
 		}
+	}
+	closedAll(t, k.bridge, k.before)
+	if was, is := k.counted[collections], metrics(t, k.bridge)[collections]; was == 0 || is != was {
+		t.Errorf("garbage was collected, which hides leaks: %v times before, %v after", was, is)
 	}
 }
 

@@ -93,7 +93,9 @@ func once[T any](start func(t testing.TB) T) func(t testing.TB) T {
 		t.Helper()
 		if !made {
 			outer := shared.TB
-			shared.TB = t
+			if t != testing.TB(shared) { // else it is within the start of another
+				shared.TB = t
+			}
 			defer func() { shared.TB = outer }()
 			value = start(shared)
 			made = true

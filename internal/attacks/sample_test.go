@@ -83,6 +83,9 @@ func metrics(t testing.TB, b *bridgeproc.Bridge) map[string]float64 {
 	return series
 }
 
+// collections is the series that counts garbage collections.
+const collections = "go_gc_duration_seconds_count"
+
 // collected asks for a garbage collection, and for the figures of that moment.
 const collected = "/debug/pprof/heap?gc=1&debug=1"
 
@@ -95,13 +98,29 @@ func take(t testing.TB, b *bridgeproc.Bridge) sample {
 	if _, err := fmt.Sscan(allocated, &memory); err != nil {
 		t.Fatalf("read the memory: %v", err)
 	}
+	return sample{
+		memory:   memory,
+		resident: memoryOf(t, b, "VmRSS"), descriptors: descriptors(t, b), goroutines: int(metrics(t, b)["go_goroutines"]),
+	}
+}
+
+// descriptors counts those that the process has open.
+func descriptors(t testing.TB, b *bridgeproc.Bridge) int {
+	t.Helper()
 	open, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", b.PID()))
 	if err != nil {
 		t.Fatalf("count descriptors: %v", err)
 	}
-	return sample{
-		memory:   memory,
-		resident: memoryOf(t, b, "VmRSS"), descriptors: len(open), goroutines: int(metrics(t, b)["go_goroutines"]),
+	return len(open)
+}
+
+// closedAll waits until no more descriptors are open than before, and asks for no collection: that would close sockets which the bridge
+// has forgotten to close, and hide it.
+func closedAll(t testing.TB, b *bridgeproc.Bridge, before sample) {
+	t.Helper()
+	var now int
+	if !eventually(func() bool { now = descriptors(t, b); return now <= before.descriptors+marginDescriptors }) {
+		t.Errorf("the bridge leaves descriptors to the garbage collector: %d, before %d", now, before.descriptors)
 	}
 }
 

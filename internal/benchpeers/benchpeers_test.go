@@ -77,7 +77,7 @@ func TestLossIsSeen(t *testing.T) {
 		}
 		defer upstreams[i].Close()
 	}
-	l := load{name: "x", mode: "up", devices: 2, size: 10, duration: 100 * time.Millisecond}
+	l := load{name: "x", mode: "up", devices: 2, size: 10, duration: time.Second}
 	s := &subject{name: "no proxy at all", ws: "ws://" + upstreams[0].Address + "/mqtt", pids: []int{os.Getpid()}, upstream: upstreams[0]}
 	if got, err := b.measure(l, s); err != nil || got.Rate == 0 || got.CPU == 0 {
 		t.Fatalf("without a loss: %+v, %v", got, err)

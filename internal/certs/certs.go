@@ -66,7 +66,14 @@ func (a *Authority) Server(t testing.TB, hosts ...string) Pair {
 // Client makes a certificate with which a client of that name shows who it is.
 func (a *Authority) Client(t testing.TB, name string) Pair {
 	t.Helper()
-	template := template(name)
+	return a.Device(t, pkix.Name{CommonName: name})
+}
+
+// Device is Client with a whole subject and DNS names.
+func (a *Authority) Device(t testing.TB, subject pkix.Name, dns ...string) Pair {
+	t.Helper()
+	template := template("")
+	template.Subject, template.DNSNames = subject, dns
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
 	return a.issue(t, template)
 }

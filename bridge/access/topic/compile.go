@@ -56,7 +56,19 @@ const (
 // ClaimPrefix comes before the name of a claim.
 const ClaimPrefix = ".Claims."
 
-// Compile reads a list of rules. An empty list denies everything. The error names the rule, counted from 0, and the filter.
+// RuleError says what is wrong with one rule of a list.
+type RuleError struct {
+	Rule int // counted from 0
+	Err  error
+}
+
+// Error names the rule.
+func (e *RuleError) Error() string { return fmt.Sprintf("rule %d: %v", e.Rule, e.Err) }
+
+// Unwrap returns what is wrong.
+func (e *RuleError) Unwrap() error { return e.Err }
+
+// Compile reads a list of rules. An empty list denies everything. The error is that of the first rule that has one, a [*RuleError].
 func Compile(rules []Rule) (*Rules, error) {
 	r := new(Rules)
 	if len(rules) > maxRules {
@@ -65,10 +77,10 @@ func Compile(rules []Rule) (*Rules, error) {
 	filters := 0
 	for i, in := range rules {
 		if !in.Publish && !in.Subscribe {
-			return nil, fmt.Errorf("rule %d speaks neither of publish nor of subscribe", i)
+			return nil, &RuleError{i, errVerb}
 		}
 		if len(in.Filters) == 0 {
-			return nil, fmt.Errorf("rule %d has no filter", i)
+			return nil, &RuleError{i, errNoFilter}
 		}
 		if filters += len(in.Filters); filters > maxFilters {
 			return nil, fmt.Errorf("more than %d filters", maxFilters)
@@ -76,7 +88,7 @@ func Compile(rules []Rule) (*Rules, error) {
 		for _, filter := range in.Filters {
 			p, err := r.compile(filter)
 			if err != nil {
-				return nil, fmt.Errorf("rule %d: filter %.100q: %w", i, filter, err)
+				return nil, &RuleError{i, fmt.Errorf("filter %.100q: %w", filter, err)}
 			}
 			if in.Publish {
 				r.publish = append(r.publish, rule{p, in.Deny})
@@ -91,6 +103,8 @@ func Compile(rules []Rule) (*Rules, error) {
 }
 
 var (
+	errVerb        = errors.New("speaks neither of publish nor of subscribe")
+	errNoFilter    = errors.New("has no filter")
 	errEmpty       = errors.New("is empty")
 	errLong        = fmt.Errorf("is longer than %d bytes or %d levels", maxLength, maxLevels)
 	errText        = errors.New("is not UTF-8 without control characters")

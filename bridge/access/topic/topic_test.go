@@ -159,8 +159,8 @@ func TestCompileRefuses(t *testing.T) {
 		rule topic.Rule
 		want string
 	}{
-		{topic.Rule{Filters: []string{"a"}}, "rule 0 speaks neither of publish nor of subscribe"},
-		{topic.Rule{Publish: true}, "rule 0 has no filter"},
+		{topic.Rule{Filters: []string{"a"}}, "rule 0: speaks neither of publish nor of subscribe"},
+		{topic.Rule{Publish: true}, "rule 0: has no filter"},
 		{allow("a", ""), `rule 0: filter "": is empty`},
 		{allow("a/#/b"), "# may only"},
 		{allow("a#"), "# may only"},
