@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"runtime"
 	"sync"
 
@@ -35,9 +36,11 @@ func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable
 
 // loopCount returns one loop for each processor, and gives the program's goroutines one processor more. A loop that waits in the kernel
 // keeps its processor as long as another is idle. Otherwise Go's monitor takes it away after 20 µs, for which it wakes that often, and
-// the loop has to ask for it again.
+// the loop has to ask for it again. Who has set GOMAXPROCS gets no more than that.
 var loopCount = sync.OnceValue(func() int {
 	n := runtime.GOMAXPROCS(0)
-	runtime.GOMAXPROCS(n + 1)
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(n + 1)
+	}
 	return n
 })
