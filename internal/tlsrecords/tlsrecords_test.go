@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"sync"
 	"testing"
 	"time"
 
@@ -81,15 +82,24 @@ func connectLogged(t *testing.T, version uint16, secrets io.Writer) (*peer, *tls
 	return p, tlsrecords.Gather(server)
 }
 
+// serverConfig has one certificate for all tests.
 func serverConfig(t *testing.T) *tls.Config {
 	t.Helper()
-	pair := certs.New(t).Server(t, "bridge.test")
-	certificate, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true} // nobody reads tickets here
+	once.Do(func() {
+		pair := certs.New(t).Server(t, "bridge.test")
+		certificate, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+		if err != nil {
+			t.Fatal(err)
+		}
+		config = &tls.Config{Certificates: []tls.Certificate{certificate}, SessionTicketsDisabled: true} // nobody reads tickets here
+	})
+	return config
 }
+
+var (
+	once   sync.Once
+	config *tls.Config
+)
 
 // say makes a record of each of these, and returns all of them.
 func (p *peer) say(t *testing.T, contents ...[]byte) []byte {
