@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 
@@ -167,11 +168,18 @@ func (l *loop) handOver() {
 // batch is how many events are taken from the set at once.
 const batch = 64
 
+// fewWaits is after how many waits the loop lets other goroutines run. Nothing else here would: a system call is no turn for Go's
+// monitor, which preempts what has run for 10 ms without one, and looks again every 20 µs for a while. That costs more than a turn.
+const fewWaits = 32
+
 // run serves sessions until the loop ends or is handed over. Events that it took and did not serve are still there for the next
 // goroutine, since the set is level-triggered.
 func (l *loop) run(turn int32) {
 	events := make([]unix.EpollEvent, batch)
-	for {
+	for waits := 1; ; waits++ {
+		if waits%fewWaits == 0 {
+			runtime.Gosched()
+		}
 		n, err := unix.EpollWait(l.set, events, -1)
 		if err != nil && !errors.Is(err, unix.EINTR) {
 			panic(fmt.Sprintf("epoll_wait: %v", err)) // the set is ours and open: this cannot be
