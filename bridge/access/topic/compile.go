@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of a list of rules. They bound what one decision can cost.
+// Limits of a list of rules. They bound what one decision can cost, and maxFilters what a bitmap can hold.
 const (
 	maxRules   = 1024
 	maxFilters = 4096 // in all rules
@@ -26,9 +26,15 @@ type Rule struct {
 
 // Rules is a list of rules ready for use. It does not change and is safe for concurrent use.
 type Rules struct {
-	publish, subscribe []rule
+	publish, subscribe list
 	placeholders
 	unbound Set // for all sessions, if there is no placeholder
+}
+
+// list is the filters of all rules that speak of one of PUBLISH and SUBSCRIBE.
+type list struct {
+	rules []rule
+	index *index // nil where there are few
 }
 
 // rule is one filter of a Rule.
@@ -91,13 +97,14 @@ func Compile(rules []Rule) (*Rules, error) {
 				return nil, &RuleError{i, fmt.Errorf("filter %.100q: %w", filter, err)}
 			}
 			if in.Publish {
-				r.publish = append(r.publish, rule{p, in.Deny})
+				r.publish.rules = append(r.publish.rules, rule{p, in.Deny})
 			}
 			if in.Subscribe {
-				r.subscribe = append(r.subscribe, rule{p, in.Deny})
+				r.subscribe.rules = append(r.subscribe.rules, rule{p, in.Deny})
 			}
 		}
 	}
+	r.publish.index, r.subscribe.index = newIndex(r.publish.rules), newIndex(r.subscribe.rules)
 	r.unbound.rules = r
 	return r, nil
 }

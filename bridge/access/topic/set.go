@@ -58,7 +58,7 @@ func (r *Rules) Bind(value func(name string) string) (*Set, error) {
 
 // deniesUnknown looks for a rule that would deny nothing because a value is not known. What it is there to deny a later rule may allow.
 func (r *Rules) deniesUnknown(values []string) error {
-	for _, list := range [][]rule{r.publish, r.subscribe} {
+	for _, list := range [][]rule{r.publish.rules, r.subscribe.rules} {
 		for i := range list {
 			for _, l := range list[i].levels {
 				if list[i].deny && !l.any && l.value >= 0 && values[l.value] == "" {
@@ -85,29 +85,40 @@ func (ps placeholders) values(value func(name string) string) ([]string, error) 
 
 // MayPublish reports whether the device may publish to the topic. What is no topic name, it may not.
 func (s *Set) MayPublish(topic []byte) bool {
-	return s.allows(topic, func(r *Rules) []rule { return r.publish })
+	return s.allows(topic, func(r *Rules) *list { return &r.publish })
 }
 
 // MayReceive reports whether the device may have messages of the topic: whether it may subscribe to it alone. What is no topic
 // name, it may not. A topic that begins with $share/ is meant as it stands.
 func (s *Set) MayReceive(topic []byte) bool {
-	return s.allows(topic, func(r *Rules) []rule { return r.subscribe })
+	return s.allows(topic, func(r *Rules) *list { return &r.subscribe })
 }
 
 // allows reports whether the first rule that matches the topic allows it.
-func (s *Set) allows(topic []byte, of func(*Rules) []rule) bool {
+func (s *Set) allows(topic []byte, of func(*Rules) *list) bool {
 	if len(topic) == 0 || bytes.IndexByte(topic, '+') >= 0 || bytes.IndexByte(topic, '#') >= 0 {
 		return false
 	}
 	for ; s != nil; s = s.next {
-		rules := of(s.rules)
-		for i := range rules {
-			if r := &rules[i]; r.matches(topic, s.values) {
-				return !r.deny
-			}
+		l := of(s.rules)
+		if i := l.match(topic, s.values); i != none {
+			return !l.rules[i].deny
 		}
 	}
 	return false
+}
+
+// match returns the first rule that matches the topic, or none.
+func (l *list) match(topic []byte, values []string) int {
+	if l.index != nil {
+		return l.index.match(topic, values)
+	}
+	for i := range l.rules {
+		if l.rules[i].matches(topic, values) {
+			return i
+		}
+	}
+	return none
 }
 
 // MaySubscribe reports whether the device may subscribe to the filter: one rule allows every topic that the filter matches,
@@ -126,17 +137,38 @@ func (s *Set) MaySubscribe(filter []byte) bool {
 		return false
 	}
 	for ; s != nil; s = s.next {
-		for i := range s.rules.subscribe {
-			r := &s.rules.subscribe[i]
-			switch relation := r.relate(filter, tail, s.values); {
-			case relation == covers:
-				return !r.deny
-			case relation == overlaps && r.deny:
-				return false
-			}
+		covered, denied := s.rules.subscribe.relate(filter, tail, s.values)
+		switch {
+		case denied < covered, denied == covered && denied != none:
+			return false
+		case covered != none:
+			return true
 		}
 	}
 	return false
+}
+
+// relate returns the first rule that covers the filter, and the first among those that deny which covers or overlaps it, unless it comes
+// after the other; none where there is none.
+func (l *list) relate(filter []byte, tail bool, values []string) (covered, denied int) {
+	if l.index != nil {
+		return l.index.relate(filter, tail, values)
+	}
+	denied = none
+	for i := range l.rules {
+		r := &l.rules[i]
+		relation := r.relate(filter, tail, values)
+		if relation != apart && r.deny {
+			denied = min(denied, i)
+		}
+		if relation == covers {
+			return i, denied
+		}
+		if denied != none {
+			break
+		}
+	}
+	return none, denied
 }
 
 // wellFormed reports whether every + of a filter without its # is a whole level, and no # is left.
