@@ -38,6 +38,8 @@ type Broker struct {
 	net.Conn
 	// Name says which broker it is, for logs.
 	Name string
+	// Outcome hears whether the broker answered CONNECT on this connection; nil: nobody wants to know.
+	Outcome *Outcome
 }
 
 // DeviceInfo is what is known of a device when a broker is dialled for it. It is not to be changed, nor kept after the dial.
@@ -54,8 +56,6 @@ type Upstream interface {
 	Ready() bool
 	// Dial connects to a broker for a device. The caller owns the connection.
 	Dial(ctx context.Context, device DeviceInfo) (Broker, error)
-	// Outcome tells what became of a connection from Dial: whether the broker answered CONNECT.
-	Outcome(name string, answered bool)
 }
 
 // NetConn returns the connection.

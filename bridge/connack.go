@@ -36,7 +36,8 @@ var (
 // inspectAnswer looks at what the broker says to CONNECT: CONNACK, or AUTH in an MQTT 5 enhanced authentication.
 func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
-	case mqttio.TypeAuth:
+	case mqttio.TypeAuth: // an answer to CONNECT [MQTT-4.12.0-2]: what is late from now on may be the device's part
+		s.broker.Outcome.Answered()
 		return true
 	case mqttio.TypeConnack:
 	default:
@@ -48,7 +49,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}
-	s.b.upstream.Outcome(s.broker.Name, true)
+	s.broker.Outcome.Answered()
 	if ack.Code != 0 {
 		s.flushDown()
 		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK code 0x%02X", ack.Code))

@@ -2,6 +2,7 @@ package bridge_test
 
 import (
 	"bytes"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -123,21 +124,40 @@ func TestAuthIsNotForOldVersions(t *testing.T) {
 }
 
 // TestConnackTimeoutTellsUpstream: a broker that takes connections and does not answer is suspected, one that answers is not,
-// whatever it answers.
+// whatever it answers, be it AUTH [MQTT-4.12.0-2]. The upstream hears it once for each connection, however long the session takes
+// to end: a device that does not close keeps its session while the watch, which looks more often with a short ping interval, goes on.
 func TestConnackTimeoutTellsUpstream(t *testing.T) {
-	for answer, want := range map[string]bool{"": false, "20020000": true, "20020005": true} {
+	for _, c := range []struct {
+		answer string
+		v      mqttio.Version
+		want   bool
+		reason string
+	}{
+		{"", mqttio.V311, false, "connack-timeout"},
+		{"20020000", mqttio.V311, true, ""},
+		{"20020005", mqttio.V311, true, "broker-refused"},
+		{"20 03 00 00 00", mqttio.V5, true, ""},
+		{"F0 05 18 03 15 0000", mqttio.V5, true, "auth-timeout"},
+		{"F0 05 18 03 15 0000 20 03 00 00 00", mqttio.V5, true, ""},
+	} {
 		synctest.Test(t, func(t *testing.T) {
-			s := &scene{rig: newRig(t, nil), v: mqttio.V311}
+			s := &scene{rig: newRig(t, func(l *bridge.Limits) { l.PingInterval = time.Second }), v: c.v}
 			s.dialled()
-			s.br.send(hx(answer))
-			time.Sleep(20 * time.Second)
-			select {
-			case got := <-s.up.answers:
-				if got != want {
-					t.Errorf("answer %q: upstream hears %v", answer, got)
-				}
-			default:
-				t.Errorf("answer %q: upstream hears nothing", answer)
+			s.br.send(hx(c.answer))
+			time.Sleep(12*time.Second - time.Millisecond) // the device neither reads nor closes
+			if got := len(s.up.answers); got != 1 {
+				t.Fatalf("answer %q: upstream hears %d times", c.answer, got)
+			}
+			if got := <-s.up.answers; got != c.want {
+				t.Errorf("answer %q: upstream hears %v", c.answer, got)
+			}
+			s.close()
+			s.settled()
+			if n := len(s.up.answers); n != 0 {
+				t.Errorf("answer %q: upstream hears %d times more before the session is gone", c.answer, n)
+			}
+			if c.reason != "" && !strings.Contains(s.log.String(), `"reason":"`+c.reason+`"`) {
+				t.Errorf("answer %q: the log says %s, want %s", c.answer, s.log, c.reason)
 			}
 		})
 	}

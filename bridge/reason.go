@@ -154,6 +154,9 @@ var (
 	ReasonConnackTimeout = &Reason{Label: "connack-timeout", Level: slog.LevelWarn,
 		Connack3: connack3Unavailable, Connack5: codeUnavailable, Close: closeTryAgain,
 		Text: "the broker accepted the connection and did not answer CONNECT (upstream.connack-timeout)"}
+	ReasonAuthTimeout = &Reason{Label: "auth-timeout",
+		Connack5: codeUnavailable, Close: closeTryAgain,
+		Text: "the exchange of AUTH packets with the broker was not over in time (upstream.connack-timeout)"}
 	ReasonBrokerRefused = &Reason{Label: "broker-refused", Close: closePolicy,
 		Text: "the broker refused CONNECT"}
 )
@@ -233,7 +236,7 @@ func Reasons() []*Reason {
 		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
 		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate,
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
-		ReasonConnackTimeout, ReasonBrokerRefused,
+		ReasonConnackTimeout, ReasonAuthTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
 		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
 		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,

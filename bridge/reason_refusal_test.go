@@ -115,6 +115,8 @@ var refusalCases = []endCase{
 	{name: "from the future", only: mqttio.V5, act: func(s *scene) { s.upgrade(); s.dev.send(connect(6, "c", 60)) },
 		want: ended{reason: "mqtt-version", code: 1002}, connack: [2]byte{0, 0x84}},
 	{act: (*scene).dialled, want: ended{reason: "connack-timeout", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},
+	{only: mqttio.V5, act: func(s *scene) { s.dialled(); s.br.send(hx("F0 05 18 03 15 0000")) },
+		want: ended{reason: "auth-timeout", code: 1013, packets: hx("F0 05 18 03 15 0000")}, connack: [2]byte{0, 0x88}},
 	{only: mqttio.V311, act: func(s *scene) { s.dialled(); s.br.send(hx("20020005")) },
 		want: ended{reason: "broker-refused", code: 1008, packets: hx("20020005")}},
 	{only: mqttio.V5, act: func(s *scene) { s.dialled(); s.br.send(hx("200300 87 00")) },

@@ -46,6 +46,7 @@ connect-malformed     0  0 00 81 00 1002 INFO
 connect-too-large     0  0 00 00 00 1009 INFO
 mqtt-version          0  0 01 84 00 1002 INFO
 connack-timeout       0  0 03 88 00 1013 WARN
+auth-timeout          0  0 00 88 00 1013 INFO
 broker-refused        0  0 00 00 00 1008 INFO
 device-disconnect     0  0 00 00 00 1000 INFO
 device-closed         0  0 00 00 00 1000 INFO

@@ -231,9 +231,9 @@ type upstreamFake struct {
 	size    atomic.Int64                                                                    // of new connections
 	dial    atomic.Pointer[func(context.Context, bridge.DeviceInfo) (bridge.Broker, error)] // replaces the usual
 	brokers chan *memnet.Conn
-	answers chan bool    // what Outcome was told
-	panics  atomic.Bool  // in Outcome
-	stops   atomic.Int64 // a Duration for which Outcome, once, takes the watch's time
+	answers chan bool    // what outcomes told
+	panics  atomic.Bool  // when an outcome is told
+	stops   atomic.Int64 // a Duration for which an outcome, once, takes the watch's time
 }
 
 func newUpstreamFake() *upstreamFake {
@@ -251,14 +251,14 @@ func (u *upstreamFake) Dial(ctx context.Context, c bridge.DeviceInfo) (bridge.Br
 	}
 	ours, theirs := memnet.Pipe(int(u.size.Load()))
 	u.brokers <- theirs
-	return bridge.Broker{Conn: ours, Name: "memory"}, nil
+	return bridge.Broker{Conn: ours, Name: "memory", Outcome: bridge.NewOutcome(u.outcome)}, nil
 }
 
 func (u *upstreamFake) dialWith(f func(context.Context, bridge.DeviceInfo) (bridge.Broker, error)) {
 	u.dial.Store(&f)
 }
 
-func (u *upstreamFake) Outcome(_ string, answered bool) {
+func (u *upstreamFake) outcome(answered bool) {
 	if u.panics.Load() {
 		panic("outcome")
 	}

@@ -142,7 +142,7 @@ func TestConnackTimeout(t *testing.T) {
 		s.dialled()
 		began := time.Now()
 		s.br.send(hx("F006 18 04 150001's'")) // AUTH does not prolong it
-		s.within(began, 10*time.Second, 10*time.Second+late, "connack-timeout")
+		s.within(began, 10*time.Second, 10*time.Second+late, "auth-timeout")
 	})
 }
 

@@ -168,14 +168,15 @@ func (s *session) endStage() {
 		s.end(ReasonConnectTimeout, nil)
 		return
 	}
-	s.b.upstream.Outcome(s.brokerName(), false)
-	s.end(ReasonConnackTimeout, nil)
-}
-
-func (s *session) brokerName() string {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.broker.Name
+	outcome := s.broker.Outcome
+	s.mu.Unlock()
+	if outcome.wasAnswered() { // with AUTH
+		s.end(ReasonAuthTimeout, nil)
+		return
+	}
+	outcome.Unanswered()
+	s.end(ReasonConnackTimeout, nil)
 }
 
 func (s *session) endSilent() {

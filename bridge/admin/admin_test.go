@@ -28,7 +28,6 @@ func (u *upstream) Ready() bool { return !u.down.Load() }
 func (u *upstream) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 	return bridge.Broker{}, io.ErrUnexpectedEOF
 }
-func (u *upstream) Outcome(string, bool) {}
 
 // serve returns a bridge with an operator's server in front, and a function that gets a path of it.
 func serve(t *testing.T) (*bridge.Bridge, *upstream, func(path string) (int, string)) {

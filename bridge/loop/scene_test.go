@@ -63,8 +63,7 @@ func (l *said) String() string {
 // upstream dials the test.
 type upstream struct{ address string }
 
-func (u upstream) Ready() bool          { return true }
-func (u upstream) Outcome(string, bool) {}
+func (u upstream) Ready() bool { return true }
 func (u upstream) Dial(ctx context.Context, _ bridge.DeviceInfo) (bridge.Broker, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", u.address)

@@ -120,9 +120,6 @@ func (e *Embedded) serve(nc net.Conn) {
 	delete(e.conns, nc)
 }
 
-// Outcome learns nothing.
-func (e *Embedded) Outcome(string, bool) {}
-
 // Close closes all connections, waits for them to end, and stops the broker.
 func (e *Embedded) Close() error {
 	if e.listener != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,9 +51,30 @@ func NewPool(opts Options) (*Pool, error) {
 		if err != nil {
 			return nil, err
 		}
+		t.name = unlike(p.Names(), t.name)
 		p.brokers = append(p.brokers, newBroker(t))
 	}
 	return p, nil
+}
+
+// unlike is a name that differs from all of these: brokers whose URLs differ in the query alone have the same.
+func unlike(names []string, name string) string {
+	for n, is := 1, name; ; {
+		if !slices.Contains(names, is) {
+			return is
+		}
+		n++
+		is = fmt.Sprintf("%s (%d)", name, n)
+	}
+}
+
+// Names returns what the brokers are called in [bridge.Broker], logs and metrics, in their order. A name holds no secret.
+func (p *Pool) Names() []string {
+	names := make([]string, len(p.brokers))
+	for i, b := range p.brokers {
+		names[i] = b.target.name
+	}
+	return names
 }
 
 // Run probes the brokers until ctx ends.
@@ -95,7 +117,7 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 			}
 			nc, err := p.dialer.dial(ctx, &b.target, &device)
 			if err == nil {
-				return bridge.Broker{Conn: nc, Name: b.target.name}, nil
+				return bridge.Broker{Conn: nc, Name: b.target.name, Outcome: p.outcome(b)}, nil
 			}
 			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
 			if ctx.Err() != nil {
@@ -110,18 +132,14 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 	return bridge.Broker{}, errors.Join(errs...)
 }
 
-// Outcome learns from a session: a broker that answered CONNECT is well, one that did not is probed at once, and is down for
+// outcome learns from a session: a broker that answered CONNECT is well, one that did not is probed at once, and is down for
 // a health interval when it did not answer several in a row.
-func (p *Pool) Outcome(name string, answered bool) {
-	for _, b := range p.brokers {
-		if b.target.name != name {
-			continue
-		}
+func (p *Pool) outcome(b *broker) *bridge.Outcome {
+	return bridge.NewOutcome(func(answered bool) {
 		if answered {
 			p.answered(b)
 		} else {
 			p.unanswered(b)
 		}
-		return
-	}
+	})
 }

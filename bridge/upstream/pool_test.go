@@ -2,9 +2,11 @@ package upstream_test
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,7 +61,9 @@ func TestFailover(t *testing.T) {
 	if got := dials(t, p); got != two.String() || again.accepted() > 0 {
 		t.Errorf("with the first back, which nobody noticed yet, it dials %s", got)
 	}
-	p.Outcome(one.String(), true)
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	if got := dials(t, p); got != one.String() {
 		t.Errorf("with the first known to be back it dials %s", got)
 	}
@@ -113,14 +117,22 @@ func TestProbesCoalesce(t *testing.T) {
 	if err := p.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	var sessions []*bridge.Outcome
+	for range 1000 {
+		sessions = append(sessions, outcome(t, p))
+	}
+	eventually(t, "all are taken", func() bool { return broker.accepted() == 1+len(sessions) })
+	before := broker.accepted() - 1
 	runPool(t, p)
 	began := time.Now()
 	eventually(t, "it is asked again and again", func() bool {
-		p.Outcome(u.String(), false)
-		p.Outcome("tcp://stranger:1", false)
-		return broker.accepted() >= 4
+		if len(sessions) > 0 {
+			sessions[0].Unanswered()
+			sessions = sessions[1:]
+		}
+		return broker.accepted()-before >= 4
 	})
-	n := broker.accepted()
+	n := broker.accepted() - before
 	if most := 3 + int(time.Since(began)/(200*time.Millisecond)); n > most {
 		t.Errorf("asked %d times in %v", n, time.Since(began))
 	}
@@ -128,8 +140,14 @@ func TestProbesCoalesce(t *testing.T) {
 
 // TestSilentBrokerIsSuspected: a dial that runs out of time asks for a probe, so that the next device goes elsewhere.
 func TestSilentBrokerIsSuspected(t *testing.T) {
-	silent := listen(t, "tcp", elsewhere(), func(nc net.Conn) { // accepts, and leaves the handshake unanswered
+	a := newAuthority(t)
+	var answering atomic.Bool
+	answering.Store(true)
+	silent := listen(t, "tcp", "127.0.0.1:0", func(nc net.Conn) { // accepts, and leaves the handshake unanswered
 		var b [1]byte
+		if answering.Load() {
+			nc = tls.Server(nc, &tls.Config{Certificates: []tls.Certificate{a.issue()}})
+		}
 		for {
 			if _, err := nc.Read(b[:]); err != nil {
 				return
@@ -138,9 +156,14 @@ func TestSilentBrokerIsSuspected(t *testing.T) {
 	})
 	good := listen(t, "tcp", elsewhere(), echo)
 	bad := parse(t, "tls://"+silent.Addr().String())
-	p := newPool(t, new(lines), func(o *upstream.Options) { o.DialTimeout = 50 * time.Millisecond }, bad, tcpURL(t, good.Addr()))
+	p := newPool(t, new(lines), func(o *upstream.Options) {
+		o.TLS = always(&tls.Config{RootCAs: a.pool})
+		o.DialTimeout = 50 * time.Millisecond
+	}, bad, tcpURL(t, good.Addr()))
+	patient := outcome(t, p)
+	answering.Store(false)
 	_ = p.Check(t.Context())
-	p.Outcome(bad.String(), true) // it was well a moment ago
+	patient.Answered() // it was well a moment ago
 	runPool(t, p)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()

@@ -3,6 +3,7 @@ package upstream_test
 import (
 	"crypto/tls"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -20,13 +21,8 @@ func TestHungBroker(t *testing.T) {
 	if err := p.Check(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	b.Close()
 	for range 2 {
-		p.Outcome(b.Name, false)
+		outcome(t, p).Unanswered()
 	}
 	if !p.Ready() {
 		t.Fatal("down after two devices without an answer")
@@ -34,7 +30,7 @@ func TestHungBroker(t *testing.T) {
 	var down time.Time
 	early := func() bool { return p.Ready() && time.Since(down) < interval } // after it, on a slow machine, it may be ready
 	down = time.Now()
-	p.Outcome(b.Name, false)
+	outcome(t, p).Unanswered()
 	if early() {
 		t.Fatal("ready after three devices without an answer")
 	}
@@ -44,16 +40,84 @@ func TestHungBroker(t *testing.T) {
 	runPool(t, p)
 	eventually(t, "devices may try again", p.Ready)
 	down = time.Now()
-	p.Outcome(b.Name, false)
+	outcome(t, p).Unanswered()
 	if early() {
 		t.Fatal("ready though the next device got no answer either")
 	}
 	eventually(t, "devices may try again", p.Ready)
-	p.Outcome(b.Name, true)
-	p.Outcome(b.Name, false)
+	outcome(t, p).Answered()
+	outcome(t, p).Unanswered()
 	if !p.Ready() {
 		t.Fatal("down after one device without an answer")
 	}
+}
+
+// TestOneVerdictForEachDial: whatever a session tells after its first word changes nothing.
+func TestOneVerdictForEachDial(t *testing.T) {
+	l := listen(t, "tcp", "127.0.0.1:0", echo)
+	p := newPool(t, new(lines), nil, parse(t, "tcp://"+l.Addr().String()))
+	if err := p.Check(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	o := outcome(t, p)
+	for range 9 {
+		o.Unanswered()
+	}
+	if !p.Ready() {
+		t.Error("one device's silence counts more than once")
+	}
+	answered := outcome(t, p)
+	answered.Answered()
+	for range 9 {
+		answered.Unanswered()
+	}
+	if !p.Ready() {
+		t.Error("a broker that has answered is down")
+	}
+}
+
+// TestSameNameOtherBroker: the query makes another broker, which has a health of its own, and is no part of the name.
+func TestSameNameOtherBroker(t *testing.T) {
+	good := serveWS(t, nil, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.RawQuery != "token=canary-good" {
+			http.Error(w, "no", http.StatusUnauthorized)
+			return
+		}
+		echoWS(w, r)
+	})
+	bad := *good
+	bad.RawQuery, good.RawQuery = "token=canary-bad", "token=canary-good"
+	log := new(lines)
+	p := newPool(t, log, nil, &bad, good)
+	if err := p.Check(t.Context()); err == nil || strings.Contains(err.Error(), "canary") || !p.Ready() {
+		t.Fatalf("ready %v, error %v", p.Ready(), err)
+	}
+	for range 3 {
+		b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Outcome.Unanswered()
+		b.Close()
+	}
+	if p.Ready() {
+		t.Error("the broker that answered nobody is up")
+	}
+	names := p.Names()
+	if len(names) != 2 || names[0] == names[1] || strings.Contains(strings.Join(names, " ")+log.String(), "canary") {
+		t.Errorf("names %q, log %s", names, log)
+	}
+}
+
+// outcome dials and returns what the broker is to be judged by.
+func outcome(t *testing.T, p *upstream.Pool) *bridge.Outcome {
+	t.Helper()
+	b, err := p.Dial(t.Context(), bridge.DeviceInfo{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.Close()
+	return b.Outcome
 }
 
 // TestBrokerThatHangsUp: one that takes connections and ends them before it has heard a word does not answer: a proxy whose broker is

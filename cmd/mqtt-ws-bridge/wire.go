@@ -119,13 +119,15 @@ func (p *process) wireUpstream() error {
 			return err
 		}
 		urls = append(urls, u)
-		p.brokerNames = append(p.brokerNames, u.Scheme+"://"+u.Host+u.Path)
 	}
 	p.pool, err = upstream.NewPool(upstream.Options{
 		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
 		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
 		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
 	})
+	if err == nil {
+		p.brokerNames = p.pool.Names()
+	}
 	return err
 }
 
