@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/loglimit"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -120,6 +121,9 @@ type Options struct {
 	Limits   Limits
 	Metrics  *Metrics
 	Log      *slog.Logger
+	// LogRate is how many lines a second refusals and ends of one reason may write, twice as many at once. What comes more often is
+	// counted in a line. 0: any.
+	LogRate int
 	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
 	Place func(s Parked, device, broker Rewirable) (Place, error)
 	// Budget is asked for every session. Nil: it is as large as the limits.
@@ -140,6 +144,7 @@ type Bridge struct {
 	limits   Limits
 	metrics  *Metrics
 	log      *slog.Logger
+	events   *loglimit.Limiter // of what happens to devices
 	place    func(s Parked, device, broker Rewirable) (Place, error)
 	revoked  func(*tls.ConnectionState) error
 	start    time.Time
@@ -168,6 +173,7 @@ func New(opts Options) *Bridge {
 	}
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
+		events:   loglimit.New(opts.Log, opts.LogRate),
 		place:    opts.Place,
 		revoked:  opts.Revoked,
 		budget:   opts.Budget,
@@ -176,6 +182,7 @@ func New(opts Options) *Bridge {
 		sessions: make(map[*session]struct{}), stopWatch: cancel,
 	}
 	b.wg.Go(func() { b.watch(ctx) })
+	b.wg.Go(func() { b.events.Run(ctx) })
 	return b
 }
 

@@ -52,7 +52,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	s.broker.Outcome.Answered()
 	if ack.Code != 0 {
 		s.flushDown()
-		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK code 0x%02X", ack.Code))
+		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK %s", connackWords(ack.Code, s.connect.version)))
 		return false
 	}
 	if s.quota != nil {
@@ -69,7 +69,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	if s.policed != nil {
 		s.policed.accepted(&ack, s.connect.version)
 	}
-	s.accepted = true
+	s.accepted, s.connect.username = true, ""
 	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
 }
 
@@ -89,5 +89,5 @@ func disconnectError(p *mqttio.Packet, v mqttio.Version) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("DISCONNECT code 0x%02X", d.Code)
+	return fmt.Errorf("DISCONNECT %s", codeWords(d.Code))
 }

@@ -9,6 +9,7 @@ import (
 // back all at once. It returns when none is left, or when ctx ends: then the rest is cut, and their number returned.
 func (b *Bridge) Drain(ctx context.Context, rate int) (cut int) {
 	b.draining.Store(true)
+	defer b.events.Flush()
 	ticker := time.NewTicker(time.Second / time.Duration(max(rate, 1)))
 	defer ticker.Stop()
 	for _, s := range b.snapshot(nil) {
@@ -86,4 +87,5 @@ func (b *Bridge) Close() {
 	b.cut()
 	b.stopWatch()
 	b.wg.Wait()
+	b.events.Flush()
 }

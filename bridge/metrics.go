@@ -12,6 +12,7 @@ import (
 type Metrics struct {
 	refusals *prometheus.CounterVec
 	ends     *prometheus.CounterVec
+	leavers  *prometheus.CounterVec
 	dials    *prometheus.HistogramVec
 	connects prometheus.Histogram
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
@@ -32,6 +33,8 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			Help: "Devices that were refused, before the upgrade or in CONNACK, by reason."}, []string{"reason"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "session_ends_total",
 			Help: "Sessions that ended after CONNACK, by reason."}, []string{"reason"}),
+		leavers: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "abandoned_total",
+			Help: "Devices that left after the upgrade and before the broker accepted them, by reason."}, []string{"reason"}),
 		dials: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "dial_seconds",
 			Help: "Time to connect to a broker, by outcome.", Buckets: timeBuckets}, []string{"outcome"}),
 		connects: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "handshake_seconds",
@@ -64,7 +67,7 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
-	reg.MustRegister(m.refusals, m.ends, m.dials, m.connects, packets, bytes, denied, exceeded, m.withheld)
+	reg.MustRegister(m.refusals, m.ends, m.leavers, m.dials, m.connects, packets, bytes, denied, exceeded, m.withheld)
 	return m
 }
 
@@ -85,6 +88,8 @@ func (m *Metrics) ended(r *Reason) {
 	m.ends.WithLabelValues(r.Label).Inc()
 	m.exceeded(r.Label)
 }
+
+func (m *Metrics) left(r *Reason) { m.leavers.WithLabelValues(r.Label).Inc() }
 
 // exceeded counts a quota, if that is the label of one.
 func (m *Metrics) exceeded(label string) {

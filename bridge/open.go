@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -42,7 +43,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			return c, false
 		}
 		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
-			takesAliases: c.TopicAliasMaximum > 0}
+			takesAliases: c.TopicAliasMaximum > 0, username: usernameForLog(&c)}
 		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
 			return c, false
 		}
@@ -58,6 +59,16 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		s.setKeepAlive(c.KeepAlive)
 		return c, true
 	}
+}
+
+// usernameForLog is what may be logged of the user name that a device sent. Without a password it is the proof of identity itself at
+// some brokers, and behind a question mark some take tokens: both are kept out.
+func usernameForLog(c *mqttio.Connect) string {
+	if !c.HasPassword {
+		return ""
+	}
+	name, _, _ := bytes.Cut(c.Username, []byte("?"))
+	return forLog(name)
 }
 
 // answerVersion is the version to answer a bad CONNECT in. A level from the future is told so as MQTT 5 does, one from the

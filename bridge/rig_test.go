@@ -135,7 +135,7 @@ func (r *rig) settled() {
 	r.t.Fatalf("%d sessions are left", r.bridge.Sessions())
 }
 
-// counted returns the samples of the two counters of ends that are not zero, as metric{reason}.
+// counted returns the samples of the counters of ends that are not zero, as metric{reason}.
 func (r *rig) counted() map[string]float64 {
 	r.t.Helper()
 	families, err := r.reg.Gather()
@@ -145,7 +145,7 @@ func (r *rig) counted() map[string]float64 {
 	out := make(map[string]float64)
 	for _, f := range families {
 		name := strings.TrimPrefix(f.GetName(), "mqtt_ws_bridge_")
-		if name != "refusals_total" && name != "session_ends_total" {
+		if name != "refusals_total" && name != "session_ends_total" && name != "abandoned_total" {
 			continue
 		}
 		for _, m := range f.GetMetric() {
@@ -218,7 +218,7 @@ func (l *logLines) ends(t testing.TB) (lines []map[string]any) {
 		if err := json.Unmarshal([]byte(line), &m); err != nil {
 			t.Fatalf("log line %q: %v", line, err)
 		}
-		if m["msg"] == "session ended" || m["msg"] == "device refused" {
+		if m["msg"] == "session ended" || m["msg"] == "device refused" || m["msg"] == "device left before it was accepted" {
 			lines = append(lines, m)
 		}
 	}

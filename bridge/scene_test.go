@@ -130,7 +130,8 @@ func (s *scene) check(want ended) {
 // checkAccounts looks at the log and the metrics: one line and one count.
 func (s *scene) checkAccounts(want ended) {
 	s.t.Helper()
-	message := map[string]string{"refusals_total": "device refused", "session_ends_total": "session ended"}[want.metric]
+	message := map[string]string{"refusals_total": "device refused", "session_ends_total": "session ended",
+		"abandoned_total": "device left before it was accepted"}[want.metric]
 	lines := s.log.ends(s.t)
 	if len(lines) != 1 || lines[0]["reason"] != want.reason || lines[0]["level"] != want.level || lines[0]["msg"] != message {
 		s.t.Errorf("log has %v, want one %q with reason %s at level %s", lines, message, want.reason, want.level)

@@ -85,6 +85,7 @@ const (
 type connectInfo struct {
 	version   mqttio.Version
 	clientID  string
+	username  string // until the broker accepts it; "" for none, or one that may be a secret
 	maxPacket uint32 // that the device takes, in MQTT 5; 0: any
 	// takesAliases says that the broker may use topic aliases.
 	takesAliases bool

@@ -1,15 +1,16 @@
 package bridge
 
 import (
-	"context"
 	"log/slog"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"mqtt-ws-bridge/bridge/loglimit"
 )
 
-// Keys of log attributes. All of the bridge's log lines use these and no others.
+// Keys of log attributes. All of the bridge's log lines use these, those below and no others.
 const (
 	keySession  = "session"
 	keyDevice   = "device"
@@ -28,34 +29,61 @@ const (
 	keyStack    = "stack"
 
 	keyUserAgent = "user_agent"
+	keyUsername  = "username"
 )
 
+// Keys of the facts that [Bridge.RefusedFor] is told, for those who find them.
+const (
+	KeyPath        = "path"
+	KeyMethod      = "method"
+	KeyOrigin      = "origin"
+	KeySubprotocol = "subprotocol"
+	KeyUpgrade     = "upgrade"
+	KeyConnection  = "connection"
+	KeyVersion     = "version"
+	KeyLength      = "length"
+)
+
+// Messages of the lines about devices.
 const (
 	messageEnded   = "session ended"
 	messageRefused = "device refused"
+	messageLeft    = "device left before it was accepted"
 )
 
-// report counts the session's end and writes its one log line.
+// departures are the reasons for which the device itself has gone; before CONNACK nobody refused it.
+var departures = map[*Reason]bool{ReasonDisconnect: true, ReasonDeviceClosed: true, ReasonDeviceLost: true}
+
+// report counts the session's end and logs it.
 func (s *session) report() {
 	c := s.cause.Load()
-	online := stage(s.stage.Load()) == stageOnline
-	message := messageEnded
-	if online {
+	message := messageRefused
+	switch online := stage(s.stage.Load()) == stageOnline; {
+	case online:
+		message = messageEnded
 		s.b.metrics.ended(c.reason)
-	} else {
-		message = messageRefused
+	case departures[c.reason]:
+		message = messageLeft
+		s.b.metrics.left(c.reason)
+	default:
 		s.b.metrics.refused(c.reason)
 	}
-	if !s.b.log.Enabled(context.Background(), c.reason.Level) {
-		return
-	}
+	s.b.events.Log(c.reason.Level, loglimit.Kind{Message: message, Reason: c.reason.Label}, func() []slog.Attr {
+		return s.summary(c)
+	})
+}
+
+// summary tells what a session was.
+func (s *session) summary(c *cause) []slog.Attr {
 	attrs := []slog.Attr{
-		slog.String(keyReason, c.reason.Label),
 		slog.Uint64(keySession, s.id),
 		slog.String(keyDevice, s.dev.RemoteAddr().String()),
 	}
 	if s.connect.version != 0 {
 		attrs = append(attrs, slog.String(keyClientID, s.connect.clientID), slog.String(keyMQTT, s.connect.version.String()))
+	}
+	if s.connect.username != "" {
+		attrs = append(attrs, slog.String(keyUsername, s.connect.username))
 	}
 	if s.broker.Conn != nil {
 		attrs = append(attrs, slog.String(keyBroker, s.broker.Name))
@@ -64,9 +92,9 @@ func (s *session) report() {
 		slog.Duration(keyDuration, (s.b.now()-s.began).Round(time.Millisecond)),
 		direction(keyUp, &s.up, s.upBytes.Load()), direction(keyDown, &s.down, s.downBytes.Load()))
 	if c.err != nil {
-		attrs = append(attrs, slog.String(keyError, c.err.Error()))
+		attrs = append(attrs, slog.String(keyError, forLogUpTo(loggedError, c.err.Error())))
 	}
-	s.b.log.LogAttrs(context.Background(), c.reason.Level, message, attrs...)
+	return attrs
 }
 
 // direction tells what a pump has moved, and for how long a quota held it back if one did.
@@ -83,30 +111,45 @@ func (b *Bridge) Refused(r *Reason, device, userAgent string) {
 	b.RefusedFor(r, device, userAgent, nil)
 }
 
-// RefusedFor is Refused with an error for the log, which must hold no secret; nil: there is no more to say than the reason.
-func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error) {
+// RefusedFor is Refused with what is known beside the reason: an error, which may be nil, and facts, such as what the device asked for.
+// They must hold no secret; texts are cut and what a terminal obeys is taken out of them here.
+func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error, facts ...slog.Attr) {
 	b.metrics.refused(r)
-	attrs := []slog.Attr{slog.String(keyReason, r.Label), slog.String(keyDevice, device)}
-	if userAgent != "" {
-		attrs = append(attrs, slog.String(keyUserAgent, forLog([]byte(userAgent))))
-	}
-	if err != nil {
-		attrs = append(attrs, slog.String(keyError, err.Error()))
-	}
-	b.log.LogAttrs(context.Background(), r.Level, messageRefused, attrs...)
+	b.events.Log(r.Level, loglimit.Kind{Message: messageRefused, Reason: r.Label}, func() []slog.Attr {
+		attrs := []slog.Attr{slog.String(keyDevice, device)}
+		for _, fact := range facts {
+			if fact.Value.Kind() == slog.KindString {
+				fact.Value = slog.StringValue(forLogUpTo(loggedFact, fact.Value.String()))
+			}
+			attrs = append(attrs, fact)
+		}
+		if userAgent != "" {
+			attrs = append(attrs, slog.String(keyUserAgent, forLogUpTo(loggedFact, userAgent)))
+		}
+		if err != nil {
+			attrs = append(attrs, slog.String(keyError, forLogUpTo(loggedError, err.Error())))
+		}
+		return attrs
+	})
 }
 
-// loggedID is how much of a client identifier is kept, in bytes.
-const loggedID = 64
+// How much of a stranger's string is logged, in bytes. Browsers put their names behind a hundred bytes of others' names.
+const (
+	loggedID    = 64 // of a client identifier; sessions keep it
+	loggedFact  = 256
+	loggedError = 512
+)
 
 // forLog copies what may be logged of a stranger's string: not too much, valid UTF-8, and nothing above ASCII that a terminal obeys
 // or that turns the line around. The log handlers escape control characters of ASCII.
-func forLog(b []byte) string {
-	if len(b) <= loggedID {
+func forLog(b []byte) string { return forLogUpTo(loggedID, b) }
+
+func forLogUpTo[T string | []byte](limit int, b T) string {
+	if len(b) <= limit {
 		return strings.Map(harmless, strings.ToValidUTF8(string(b), "\uFFFD"))
 	}
-	for n := loggedID; ; n-- {
-		if utf8.RuneStart(b[n]) || n == loggedID-utf8.UTFMax {
+	for n := limit; ; n-- {
+		if utf8.RuneStart(b[n]) || n == limit-utf8.UTFMax {
 			return strings.Map(harmless, strings.ToValidUTF8(string(b[:n]), "\uFFFD")) + "…"
 		}
 	}

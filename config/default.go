@@ -43,6 +43,6 @@ func Default() *Config {
 		Downlink:   Downlink{FrameSize: 64 * KiB},
 		Drain:      Drain{Rate: 500, Timeout: 30 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:9090"},
-		Log:        Log{Level: "info", Format: "auto"},
+		Log:        Log{Level: "info", Format: "auto", Rate: 5},
 	}
 }

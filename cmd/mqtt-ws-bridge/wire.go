@@ -169,7 +169,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, Place: p.places(), Budget: p.budget,
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, LogRate: p.cfg.Log.Rate, Place: p.places(), Budget: p.budget,
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
@@ -241,7 +241,7 @@ func (p *process) refused(r *http.Request, cause string) {
 	if v := visitOf(r); v != nil {
 		err = v.err
 	}
-	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err)
+	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause))...)
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
@@ -280,8 +280,7 @@ func peers(items []string) (wsio.Peers, error) {
 
 // refusedConn hears of a connection that was closed before it could ask for anything.
 func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
-	p.log.Debug("connection refused", "device", peer.String(), "error", err.Error())
-	p.bridge.Refused(bridge.ReasonByLabel(string(cause)), peer.String(), "")
+	p.bridge.RefusedFor(bridge.ReasonByLabel(string(cause)), peer.String(), "", err)
 }
 
 // openDevices opens the listeners for devices, behind one gate for all.

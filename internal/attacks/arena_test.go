@@ -33,7 +33,7 @@ var shortLimits = []string{
 	"--limits.handshake-timeout", shortTime.String(), "--limits.connect-timeout", shortTime.String(),
 	"--upstream.connack-timeout", shortTime.String(), "--limits.write-timeout", shortTime.String(),
 	"--limits.handshakes", fmt.Sprint(handshakes), "--limits.packet-size", fmt.Sprint(packetSize),
-	"--upstream.health-interval", "1h", "--log.level", "debug",
+	"--upstream.health-interval", "1h", "--log.level", "debug", "--log.rate", "0", // each line counts
 }
 
 // Machines in front of the plain arena's bridge.
@@ -154,7 +154,7 @@ func (k *attack) wantReason(reason string, n int) []map[string]any {
 func (k *attack) rise(reason string) float64 {
 	k.t.Helper()
 	now, rise := metrics(k.t, k.bridge), 0.0
-	for _, name := range []string{"refusals_total", "session_ends_total"} {
+	for _, name := range []string{"refusals_total", "session_ends_total", "abandoned_total"} {
 		series := fmt.Sprintf("mqtt_ws_bridge_%s{reason=%q}", name, reason)
 		rise += now[series] - k.counted[series]
 	}

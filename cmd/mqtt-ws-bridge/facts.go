@@ -1,0 +1,55 @@
+package main
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/wsio"
+)
+
+// facts are what the log tells of a request that was refused, beside the cause: what it asked for instead. None is a header or a
+// query that may hold a secret.
+func facts(r *http.Request, cause wsio.Cause) []slog.Attr {
+	header := func(key, name string) slog.Attr { return slog.String(key, strings.Join(r.Header.Values(name), ", ")) }
+	switch cause {
+	case wsio.CausePath:
+		return []slog.Attr{slog.String(bridge.KeyPath, r.URL.EscapedPath())}
+	case wsio.CauseMethod:
+		return []slog.Attr{slog.String(bridge.KeyMethod, r.Method)}
+	case wsio.CauseHTTPVersion:
+		return []slog.Attr{slog.String(bridge.KeyVersion, r.Proto)}
+	case wsio.CauseNotWebSocket:
+		return []slog.Attr{header(bridge.KeyUpgrade, "Upgrade"), header(bridge.KeyConnection, "Connection")}
+	case wsio.CauseWebSocketVersion:
+		return []slog.Attr{header(bridge.KeyVersion, "Sec-Websocket-Version")}
+	case wsio.CauseRequestBody:
+		return []slog.Attr{slog.Int64(bridge.KeyLength, r.ContentLength)}
+	case wsio.CauseOrigin:
+		return []slog.Attr{header(bridge.KeyOrigin, "Origin")}
+	case wsio.CauseSubprotocol:
+		return []slog.Attr{slog.String(bridge.KeySubprotocol, offered(r))}
+	}
+	return nil
+}
+
+// offered is the list of subprotocols that a device offers, without those that hold a token (access.sources, in: subprotocol): a
+// name is a word, and a token is long or has dots.
+func offered(r *http.Request) string {
+	var names []string
+	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
+		for name := range strings.SplitSeq(line, ",") {
+			name = strings.TrimSpace(name)
+			if len(name) > longestSubprotocol {
+				name = "***"
+			}
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// longestSubprotocol is how long a name in Sec-WebSocket-Protocol may be to be logged. The longest registered with IANA has 38 bytes
+// and MQTT's have 8; the shortest token that is safe against guessing has 22.
+const longestSubprotocol = 20

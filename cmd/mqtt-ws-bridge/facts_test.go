@@ -1,0 +1,37 @@
+package main
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"mqtt-ws-bridge/config"
+)
+
+// TestRefusalsTellTheFact: an operator sees in the line what the device asked for, and no token.
+func TestRefusalsTellTheFact(t *testing.T) {
+	p, _, log := startBridge(t, func(cfg *config.Config) { cfg.Origins = []string{"https://good.example"} })
+	for _, c := range []struct{ reason, old, new, key, want string }{
+		{"unknown-path", "/mqtt", "/mqtt/%1b%5B2J?token=canary", "path", "/mqtt/%1b%5B2J"},
+		{"method-not-get", "GET", "PUT", "method", "PUT"},
+		{"http-version", "HTTP/1.1", "HTTP/1.0", "version", "HTTP/1.0"},
+		{"not-websocket", "Connection: Upgrade", "Connection: keep-alive", "connection", "keep-alive"},
+		{"websocket-version", "Version: 13", "Version: 8", "version", "8"},
+		{"origin", "Host: b", "Host: b\r\nOrigin: https://bad.example", "origin", "https://bad.example"},
+		{"subprotocol", "Protocol: mqtt", "Protocol: amqp, bearer.canarycanarycanarycanary", "subprotocol", "amqp, ***"},
+	} {
+		nc := dialDevices(t, p)
+		send(t, nc, strings.Replace(handshake+offer+"\r\n", c.old, c.new, 1))
+		if _, err := io.ReadAll(nc); err != nil {
+			t.Fatal(err)
+		}
+		if line := log.await(t, "device refused", c.reason); line[c.key] != c.want {
+			t.Errorf("logged as %v, want %s %q", line, c.key, c.want)
+		}
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if strings.Contains(log.buf.String(), "canary") {
+		t.Error("a token is logged")
+	}
+}
