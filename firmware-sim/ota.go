@@ -121,7 +121,7 @@ func (u *updateFlags) serve(ctx context.Context, settings device.Settings, endpo
 	if endpoint != nil {
 		settings.Endpoint = endpoint
 	}
-	settings.Impair, settings.Clean, settings.Version, settings.Inflight, settings.Trace = impair.Spec{}, true, 0, 1024, nil
+	settings.Impair, settings.Clean, settings.Newest, settings.Inflight, settings.Trace = impair.Spec{}, true, true, 1024, nil
 	counters := new(device.Counters)
 	id := device.Identity{Index: 1 << 20, ClientID: fmt.Sprintf("fsim-%d-updates-%d", settings.Seed, os.Getpid()), Username: login[0],
 		Password: login[1], Filters: server.Filters(), FilterQoS: 1}

@@ -67,7 +67,7 @@ func (f *runFlags) registerFleet(flags *pflag.FlagSet) {
 	flags.IntVar(&c.Messages, "messages", 0, "messages per device, after which it leaves")
 	flags.Float64Var(&c.Rate, "rate", 1, "messages per second and device; 0 for idle devices")
 	flags.DurationVar(&c.Ramp, "ramp", 0, "spread the devices' start over this long (default 1 ms each)")
-	flags.StringVar(&f.mqtt, "mqtt", "", "MQTT version for all devices: 3.1, 3.1.1 or 5 (default: the profile's)")
+	flags.StringVar(&f.mqtt, "mqtt", "", "MQTT version for all devices and the verifying subscriber: 3.1, 3.1.1 or 5 (default: the profile's; the subscriber's: the newest that the broker takes)")
 	flags.BoolVar(&f.persistent, "persistent", false, "persistent sessions instead of clean ones")
 	flags.DurationVar(&f.expiry, "session-expiry", 5*time.Minute, "how long the broker keeps a persistent MQTT 5 session")
 	flags.DurationVar(&c.Device.KeepAlive, "keepalive", 0, "keepalive for all devices (default: the profile's)")

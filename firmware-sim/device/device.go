@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"sync/atomic"
 	"time"
 
 	"mqtt-ws-bridge/firmware-sim/impair"
@@ -17,6 +18,7 @@ import (
 type Settings struct {
 	Endpoint  *wire.Endpoint
 	Version   packet.Version // 0 for the profile's own
+	Newest    bool           // the newest version that the broker takes, 5 or 3.1.1, unless Version is set; raw engine only
 	Clean     bool           // clean session (MQTT 5: clean start and no expiry)
 	Expiry    uint32         // seconds the broker keeps a persistent MQTT 5 session
 	KeepAlive time.Duration  // 0 for the profile's own
@@ -78,6 +80,9 @@ type Device struct {
 
 	rng   *rand.Rand // owned by Run
 	state state
+
+	older   atomic.Bool // Settings.Newest: 3.1.1 is spoken, since 5 was refused
+	settled bool        // owned by Run: the broker has accepted a version
 }
 
 // New makes a device; nothing is opened yet. observer may be nil.
@@ -116,8 +121,14 @@ func (s *Settings) maxPacket() int {
 }
 
 func (d *Device) version() packet.Version {
-	if v := d.settings.Version; v != 0 {
+	v := d.settings.Version
+	switch {
+	case v != 0:
 		return v
+	case d.settings.Newest && d.older.Load():
+		return packet.V311
+	case d.settings.Newest:
+		return packet.V5
 	}
 	return d.profile.MQTT
 }
@@ -183,11 +194,12 @@ func (d *Device) connectOnce(ctx context.Context) (away time.Duration, online bo
 	s := newSession(d, conn)
 	defer s.close()
 	if err := s.open(ctx); err != nil {
-		if ctx.Err() == nil {
+		if ctx.Err() == nil && !d.fallBack(err) {
 			d.counters.failed(err)
 		}
 		return 0, false, err
 	}
+	d.settled = true
 	d.counters.online()
 	defer d.counters.Online.Add(-1)
 	away = d.does.Online(s.ctx, s)

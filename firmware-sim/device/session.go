@@ -51,7 +51,7 @@ func newSession(d *Device, conn net.Conn) *session {
 // open does the handshake, CONNECT and the subscriptions. The session's context is a child of ctx.
 func (s *session) open(ctx context.Context) error {
 	s.ctx, s.end = context.WithCancelCause(ctx)
-	limit := time.AfterFunc(s.d.patience(), func() { s.end(errors.New("timeout")); _ = s.conn.Close() })
+	limit := time.AfterFunc(s.d.patience(), func() { s.end(errTimeout); _ = s.conn.Close() })
 	defer limit.Stop()
 	stop := context.AfterFunc(ctx, func() { _ = s.conn.Close() })
 	defer stop()
@@ -72,9 +72,13 @@ func (s *session) open(ctx context.Context) error {
 // readBuffer is small: most devices receive little, and ten thousand of them share a machine.
 const readBuffer = 256
 
-// why prefers the reason the context ended for over the error that followed from it.
+var errTimeout = errors.New("timeout")
+
+// why prefers the reason the context ended for over the error that followed from it. What became of CONNECT says more than that.
 func (s *session) why(err error) error {
-	if err != nil {
+	var r refused
+	var u errUnanswered
+	if err != nil && !errors.As(err, &r) && !errors.As(err, &u) {
 		if cause := context.Cause(s.ctx); cause != nil {
 			return cause
 		}
@@ -147,7 +151,7 @@ func (s *session) greet() error {
 		return err
 	}
 	if ack.Code != 0 {
-		return fmt.Errorf("CONNACK refused with code %d", ack.Code)
+		return refused{ack.Code, ack.Reason}
 	}
 	s.startTimers()
 	// MQTT 3.1 has no such flag: the device believes in its session, and sends again what was under way.
@@ -180,10 +184,21 @@ func (s *session) await(kind byte) (packet.Packet, error) {
 				return p, nil
 			}
 		case <-s.ctx.Done():
-			if kind == packet.CONNACK {
-				return packet.Packet{}, fmt.Errorf("waiting for CONNACK: %w", context.Cause(s.ctx))
+			select {
+			case p := <-s.acks: // the connection ended right behind it
+				if p.Type == kind {
+					return p, nil
+				}
+			default:
 			}
-			return packet.Packet{}, fmt.Errorf("waiting for SUBACK: %w", context.Cause(s.ctx))
+			cause := context.Cause(s.ctx)
+			switch {
+			case kind != packet.CONNACK:
+				return packet.Packet{}, fmt.Errorf("waiting for SUBACK: %w", cause)
+			case errors.Is(cause, errTimeout), errors.Is(cause, context.Canceled):
+				return packet.Packet{}, fmt.Errorf("waiting for CONNACK: %w", cause)
+			}
+			return packet.Packet{}, errUnanswered{cause}
 		}
 	}
 }

@@ -25,21 +25,22 @@ type Progress struct {
 
 // run is one run's moving parts.
 type run struct {
-	config   *Config
-	shared   *shared
-	witness  *witness
-	commands *commander
-	counters map[string]*device.Counters // per profile
-	devices  []*device.Device
-	dealt    []*profile.Profile
-	behave   []*telemetry
-	seen     *device.Counters // the witness's
-	storm    *broadcast
-	started  time.Time
-	ended    time.Time // of the last device's farewell
-	memory   Memory
-	answers  *CommandReport
-	end      End
+	config     *Config
+	shared     *shared
+	witness    *witness
+	commands   *commander
+	counters   map[string]*device.Counters // per profile
+	devices    []*device.Device
+	dealt      []*profile.Profile
+	behave     []*telemetry
+	seen       *device.Counters // the witness's
+	subscriber *device.Device   // the witness's
+	storm      *broadcast
+	started    time.Time
+	ended      time.Time // of the last device's farewell
+	memory     Memory
+	answers    *CommandReport
+	end        End
 }
 
 // Run runs the fleet to its end and reports. An error means that nothing could be measured; a bad verdict is no error.
@@ -62,8 +63,11 @@ func Run(ctx context.Context, config Config) (*Result, error) {
 	}
 	var witness sync.WaitGroup
 	watching, stopWatching := context.WithCancel(context.WithoutCancel(ctx))
-	defer witness.Wait()
-	defer stopWatching()
+	defer func() {
+		stopWatching()
+		witness.Wait()
+		r.eraseWitness(context.WithoutCancel(ctx))
+	}()
 	if err := r.startWitness(ctx, watching, &witness); err != nil {
 		return nil, err
 	}
@@ -136,7 +140,8 @@ func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup)
 	// The Receive Maximum is said aloud for Mosquitto 2.0: with more waiting than its own window of 20 it overtakes QoS 1 with
 	// QoS 2 and the other way round, and loses the order within each. What it has room to send, it sends in order.
 	settings := device.Settings{Endpoint: c.Witness, Expiry: 60, Timeout: c.Device.Timeout, MaxPacket: c.Device.MaxPacket,
-		Inflight: 1024, Receive: math.MaxUint16, Seed: c.Device.Seed, Headers: c.Device.Headers}
+		Inflight: 1024, Receive: math.MaxUint16, Seed: c.Device.Seed, Headers: c.Device.Headers,
+		Version: c.Device.Version, Newest: true}
 	if settings.Endpoint == nil {
 		settings.Endpoint = c.Device.Endpoint
 	}
@@ -149,6 +154,7 @@ func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup)
 	identity := device.Identity{Index: c.Devices, ClientID: id, Username: username, Password: password,
 		Filters: r.witness.filters(), FilterQoS: 2}
 	d := device.New(identity, &witnessProfile, &settings, r.witness, nil, r.seen)
+	r.subscriber = d
 	group.Go(func() { d.Run(watching) })
 	timeout := time.NewTimer(c.Device.Timeout + 5*time.Second)
 	defer timeout.Stop()
@@ -169,6 +175,11 @@ func (r *run) startWitness(ctx, watching context.Context, group *sync.WaitGroup)
 			}
 		}
 	}
+}
+
+// eraseWitness has the broker forget the witness's session, which of a version before MQTT 5 it would keep for good.
+func (r *run) eraseWitness(ctx context.Context) {
+	_ = r.subscriber.Erase(ctx) // a broker that is gone has forgotten it, or cannot be asked
 }
 
 func anyError(c *device.Counters) string {

@@ -22,6 +22,8 @@ type Result struct {
 	Births   int64           `json:"births"`
 	Wills    int64           `json:"wills"`
 	Memory   Memory          `json:"memory"`
+	// WitnessMQTT is the version of MQTT that the verifying subscriber spoke.
+	WitnessMQTT string `json:"witness_mqtt"`
 	// WitnessGaps is how often the verifying subscriber was cut off; devices held still meanwhile.
 	WitnessGaps int       `json:"witness_gaps"`
 	End         End       `json:"end"`
@@ -62,7 +64,7 @@ func (r *run) result() *Result {
 	res := &Result{URL: c.Device.Endpoint.URL.Redacted(), Seed: c.Device.Seed, Devices: c.Devices,
 		Elapsed: r.ended.Sub(r.started), Delivery: r.shared.ledger.Report(), Commands: r.answers,
 		Births: r.witness.births.Load(), Wills: r.witness.wills.Load(), Memory: r.memory,
-		WitnessGaps: max(0, r.shared.gate.closings()), End: r.end, Names: make(map[int]string)}
+		WitnessMQTT: r.subscriber.Version().String(), WitnessGaps: max(0, r.shared.gate.closings()), End: r.end, Names: make(map[int]string)}
 	for _, name := range slices.Sorted(maps.Keys(r.counters)) {
 		res.Profiles = append(res.Profiles, r.profileResult(name))
 	}

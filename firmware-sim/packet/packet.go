@@ -92,6 +92,7 @@ type Packet struct {
 	Code           byte   // CONNACK, PUBACK.., DISCONNECT
 	Codes          []byte // SUBACK
 	SessionPresent bool
+	Reason         string // Reason String of CONNACK in MQTT 5
 	ReceiveMaximum uint16 // CONNACK of MQTT 5; 0 when it does not say
 }
 

@@ -63,3 +63,16 @@ func TestVersions(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// [MQTT-3.1.2-2] of 3.1.1: the answer of a broker that knows no MQTT 5 has two bytes, and not the properties of MQTT 5.
+func TestOlderConnackIsRead(t *testing.T) {
+	p, err := packet.V5.Decode([]byte{0x20, 2, 0, 1})
+	if err != nil || p.Type != packet.CONNACK || p.Code != 1 {
+		t.Errorf("%+v %v", p, err)
+	}
+	for code, want := range map[byte]string{1: "1 (unacceptable protocol version)", 0x84: "0x84 (unsupported protocol version)", 0xFE: "0xFE"} {
+		if got := packet.ConnackText(code); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

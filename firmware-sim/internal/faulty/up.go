@@ -167,6 +167,9 @@ func (s *session) up(p []byte) bool {
 		return true
 	case kind == packet.CONNECT && s.e.has(map[byte]string{3: "no-3.1", 4: "no-3.1.1", 5: "no-5"}[level(p)]):
 		return false
+	case kind == packet.CONNECT && level(p) == 5 && s.e.has("refuses-5"):
+		_ = s.down(wire.Header{Fin: true, Op: wire.Binary}, []byte{packet.CONNACK << 4, 2, 0, 1}) // as a broker of 3.1.1 does
+		return false
 	}
 	_, err := s.broker.Write(p)
 	return err == nil
