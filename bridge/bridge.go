@@ -59,6 +59,12 @@ type Upstream interface {
 	Dial(ctx context.Context, device DeviceInfo) (Broker, error)
 }
 
+// Pending reports whether the next Read may return what has left the socket already, as TLS has it.
+func (b *Broker) Pending() bool {
+	p, ok := b.Conn.(interface{ Pending() bool })
+	return ok && p.Pending()
+}
+
 // NetConn returns the connection.
 func (b *Broker) NetConn() net.Conn { return b.Conn }
 

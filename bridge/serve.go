@@ -108,8 +108,7 @@ func (s *session) stepUp() {
 }
 
 func (s *session) stepDown() {
-	if s.fillDown() {
-		s.moveDown()
+	for s.fillDown() && s.moveDown() && s.broker.Pending() {
 	}
 }
 

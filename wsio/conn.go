@@ -17,6 +17,7 @@ import (
 type Conn struct {
 	// Set once.
 	nc          net.Conn
+	buffered    pender   // nc, if it has bytes that have left the socket; otherwise nil
 	device      net.Addr // nil: as nc says
 	subprotocol string
 	maxFrame    int
@@ -49,8 +50,13 @@ type secure interface {
 // newConn wraps nc, which it owns from now on. early are the bytes already read from it; maxFrame is the largest payload of
 // a frame to the device.
 func newConn(nc net.Conn, early []byte, subprotocol string, maxFrame int) *Conn {
-	return &Conn{nc: nc, early: early, subprotocol: subprotocol, maxFrame: maxFrame}
+	c := &Conn{nc: nc, early: early, subprotocol: subprotocol, maxFrame: maxFrame}
+	c.buffered, _ = nc.(pender)
+	return c
 }
+
+// pender is a connection whose next Read may return what has left the socket already, as TLS has it.
+type pender interface{ Pending() bool }
 
 // Subprotocol returns the agreed subprotocol as the device spelled it, or "" if it offered none.
 func (c *Conn) Subprotocol() string { return c.subprotocol }
@@ -160,7 +166,9 @@ func (c *Conn) decodeRaw(raw []byte) int {
 
 // Pending reports whether the next Read does not read from the connection below: the device said more than the last Read returned,
 // or has ended. It belongs to the goroutine that reads.
-func (c *Conn) Pending() bool { return len(c.early) > 0 || c.readErr != nil }
+func (c *Conn) Pending() bool {
+	return len(c.early) > 0 || c.readErr != nil || c.buffered != nil && c.buffered.Pending()
+}
 
 func (c *Conn) readRaw(p []byte) (int, error) {
 	if len(c.early) > 0 {

@@ -155,8 +155,13 @@ func (c *gatedConn) NetConn() net.Conn { return c.Conn }
 // taken yet.
 func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
 	if t, ok := nc.(*tls.Conn); ok {
-		leaveGate(t)
-		return tlsrecords.Gather(t), nil, nil
+		c := tlsrecords.Gather(t)
+		if socket := c.Socket(); socket != nil {
+			// Nothing came early that TLS has not taken: its first read has room for more than what is read with a PROXY header.
+			socket, device, _ = release(socket)
+			c.SetSocket(socket)
+		}
+		return c, device, nil
 	}
 	if p, ok := nc.(*proxiedConn); ok {
 		nc, device, early = p.Conn, p.device, p.early
@@ -170,18 +175,3 @@ func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
 
 // wrapper is a connection with another below it.
 type wrapper interface{ NetConn() net.Conn }
-
-// leaveGate gives back the place at the gate of a connection with TLS, whose wrappers stay below it.
-func leaveGate(nc net.Conn) {
-	for {
-		if g, ok := nc.(*gatedConn); ok {
-			g.leave()
-			return
-		}
-		w, ok := nc.(wrapper)
-		if !ok {
-			return
-		}
-		nc = w.NetConn()
-	}
-}

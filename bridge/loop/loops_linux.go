@@ -3,6 +3,7 @@ package loop
 import (
 	"errors"
 	"fmt"
+	"net"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -41,20 +42,39 @@ func (ls *Loops) Close() error {
 }
 
 // Place returns a place for a session with these ends, whose connections it replaces by its own around them. The error is
-// ErrUnsupported unless both are plain sockets.
+// ErrUnsupported unless both are sockets, plain or with TLS over them.
 func (ls *Loops) Place(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error) {
-	d, ok := device.NetConn().(socket)
-	b, ok2 := broker.NetConn().(socket)
-	if !ok || !ok2 {
-		return nil, ErrUnsupported
+	var sockets [2]socket
+	var replace [2]func(net.Conn)
+	for i, end := range [2]bridge.Rewirable{bridge.DeviceEnd: device, bridge.BrokerEnd: broker} {
+		var ok bool
+		if sockets[i], replace[i], ok = below(end); !ok {
+			return nil, ErrUnsupported
+		}
 	}
 	p := &Place{loop: ls.all[ls.next.Add(1)%uint32(len(ls.all))], session: s}
-	p.ends[bridge.DeviceEnd] = newConn(p, d)
-	p.ends[bridge.BrokerEnd] = newConn(p, b)
+	for i := range p.ends {
+		p.ends[i] = newConn(p, sockets[i])
+		replace[i](&p.ends[i])
+	}
 	p.loop.register(p)
-	device.SetNetConn(&p.ends[bridge.DeviceEnd])
-	broker.SetNetConn(&p.ends[bridge.BrokerEnd])
 	return p, nil
+}
+
+// secure is a connection whose bytes go through TLS, over a socket.
+type secure interface {
+	Socket() net.Conn
+	SetSocket(nc net.Conn)
+}
+
+// below finds the socket of an end, and what puts another connection in its place: below TLS if there is TLS.
+func below(end bridge.Rewirable) (s socket, replace func(net.Conn), ok bool) {
+	nc, replace := end.NetConn(), end.SetNetConn
+	if t, over := nc.(secure); over {
+		nc, replace = t.Socket(), t.SetSocket
+	}
+	s, ok = nc.(socket)
+	return s, replace, ok
 }
 
 // Place is where a session is served. Its methods must not be called concurrently.

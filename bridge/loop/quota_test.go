@@ -14,65 +14,69 @@ import (
 
 // TestHeldSession: a session that a quota has held back has lost nothing, and is served again afterwards.
 func TestHeldSession(t *testing.T) {
-	slow := quota.Rates{Messages: 4}
-	for name, limits := range map[string]quota.Limits{"up": {Up: slow}, "down": {Down: slow}} {
-		t.Run(name, func(t *testing.T) {
-			s := newScene(t, nil)
-			held := s.heldDevice(limits)
-			const count = 12
-			burst := bytes.Repeat(publish(10), count)
-			if name == "up" {
-				held.send(burst)
-				s.until("it is held", isHeld)
-				held.brokerGets(burst)
-			} else {
-				held.brokerSays(burst)
-				s.until("it is held", isHeld)
-				for range count {
-					held.gets(publish(10))
+	eachKind(t, func(t *testing.T, k kind) {
+		slow := quota.Rates{Messages: 4}
+		for name, limits := range map[string]quota.Limits{"up": {Up: slow}, "down": {Down: slow}} {
+			t.Run(name, func(t *testing.T) {
+				s := k.scene(t, nil)
+				held := s.heldDevice(limits)
+				const count = 12
+				burst := bytes.Repeat(publish(10), count)
+				if name == "up" {
+					held.send(burst)
+					s.until("it is held", isHeld)
+					held.brokerGets(burst)
+				} else {
+					held.brokerSays(burst)
+					s.until("it is held", isHeld)
+					for range count {
+						held.gets(publish(10))
+					}
 				}
-			}
-			s.served()
-		})
-	}
+				s.served()
+			})
+		}
+	})
 }
 
 // TestHeldSessionWaitsAlone: it waits in a goroutine of its own. Neither the other sessions of its loop nor its other direction wait for
 // it, nor does its end.
 func TestHeldSessionWaitsAlone(t *testing.T) {
-	slow := quota.Rates{Messages: 1}
-	for name, limits := range map[string]quota.Limits{"up": {Up: slow}, "down": {Down: slow}} {
-		t.Run(name, func(t *testing.T) {
-			s := newScene(t, nil)
-			held, other := s.heldDevice(limits), s.online(0)
-			long := bytes.Repeat(publish(10), 1000) // a quarter of an hour
-			if name == "up" {
-				held.send(long)
-			} else {
-				held.brokerSays(long)
-			}
-			s.until("it is held", isHeld)
-			for range 20 {
-				other.send(pingreq)
-				other.brokerGets(pingreq)
-				other.brokerSays(pingresp)
-				other.gets(pingresp)
+	eachKind(t, func(t *testing.T, k kind) {
+		slow := quota.Rates{Messages: 1}
+		for name, limits := range map[string]quota.Limits{"up": {Up: slow}, "down": {Down: slow}} {
+			t.Run(name, func(t *testing.T) {
+				s := k.scene(t, nil)
+				held, other := s.heldDevice(limits), s.online(0)
+				long := bytes.Repeat(publish(10), 1000) // a quarter of an hour
 				if name == "up" {
-					held.brokerSays(pingresp)
-					held.gets(pingresp)
+					held.send(long)
 				} else {
-					held.send(pingreq)
-					held.brokerGets(pingreq)
+					held.brokerSays(long)
 				}
-			}
-			if name == "up" {
-				held.broker.Close()
-			} else {
-				held.ws.CloseNow()
-			}
-			s.until("it has ended", func() bool { return s.bridge.Sessions() == 1 })
-		})
-	}
+				s.until("it is held", isHeld)
+				for range 20 {
+					other.send(pingreq)
+					other.brokerGets(pingreq)
+					other.brokerSays(pingresp)
+					other.gets(pingresp)
+					if name == "up" {
+						held.brokerSays(pingresp)
+						held.gets(pingresp)
+					} else {
+						held.send(pingreq)
+						held.brokerGets(pingreq)
+					}
+				}
+				if name == "up" {
+					held.broker.Close()
+				} else {
+					held.ws.CloseNow()
+				}
+				s.until("it has ended", func() bool { return s.bridge.Sessions() == 1 })
+			})
+		}
+	})
 }
 
 // heldDevice is a device within these limits, online and served.

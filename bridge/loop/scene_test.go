@@ -5,6 +5,7 @@ package loop_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net"
@@ -23,6 +24,8 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/loop"
+	"mqtt-ws-bridge/internal/certs"
+	"mqtt-ws-bridge/internal/tlsrecords"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
 )
@@ -35,11 +38,13 @@ const patience = 30 * time.Second
 // scene is a bridge with one loop, between real sockets. The test plays the broker.
 type scene struct {
 	t       testing.TB
-	url     string
+	address string
 	brokers net.Listener
-	bridge  *bridge.Bridge
-	log     *said
-	pass    atomic.Pointer[bridge.Pass] // of the devices that connect from then on
+	// nil where the end is plain
+	tls, brokerTLS *tls.Config
+	bridge         *bridge.Bridge
+	log            *said
+	pass           atomic.Pointer[bridge.Pass] // of the devices that connect from then on
 }
 
 // said is a log that can be looked at while it is written.
@@ -61,13 +66,20 @@ func (l *said) String() string {
 }
 
 // upstream dials the test.
-type upstream struct{ address string }
+type upstream struct {
+	address string
+	tls     *tls.Config // nil: a plain connection
+}
 
 func (u upstream) Ready() bool { return true }
 func (u upstream) Dial(ctx context.Context, _ bridge.DeviceInfo) (bridge.Broker, error) {
 	var d net.Dialer
 	nc, err := d.DialContext(ctx, "tcp", u.address)
-	return bridge.Broker{Conn: nc, Name: "test"}, err
+	if err != nil || u.tls == nil {
+		return bridge.Broker{Conn: nc, Name: "test"}, err
+	}
+	t := tls.Client(tlsrecords.Below(nc), u.tls)
+	return bridge.Broker{Conn: tlsrecords.Gather(t), Name: "test"}, t.HandshakeContext(ctx)
 }
 
 func listen(t testing.TB) net.Listener {
@@ -80,7 +92,28 @@ func listen(t testing.TB) net.Listener {
 	return l
 }
 
-func newScene(t testing.TB, change func(*bridge.Limits)) *scene {
+// kind says which ends of the sessions have TLS.
+type kind struct{ device, broker bool }
+
+func (k kind) String() string {
+	name := func(secure bool) string {
+		if secure {
+			return "tls"
+		}
+		return "plain"
+	}
+	return name(k.device) + "-" + name(k.broker)
+}
+
+// eachKind runs a test with plain sockets, and with TLS at both ends: a session with TLS at one of them has nothing that those have not.
+func eachKind(t *testing.T, test func(t *testing.T, k kind)) {
+	for _, k := range []kind{{}, {device: true, broker: true}} {
+		t.Run(k.String(), func(t *testing.T) { test(t, k) })
+	}
+}
+
+// scene starts a bridge whose sessions are served by one loop.
+func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 	t.Helper()
 	loops, err := loop.New(1)
 	if err != nil {
@@ -91,17 +124,23 @@ func newScene(t testing.TB, change func(*bridge.Limits)) *scene {
 			t.Error(err)
 		}
 	})
-	return newSceneAt(t, loops.Place, change)
-}
-
-// newSceneAt is a bridge whose sessions are at these places, or have goroutines throughout if there are none.
-func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error),
-	change func(*bridge.Limits),
-) *scene {
-	t.Helper()
 	devices := listen(t)
-	s := &scene{t: t, url: "ws://" + devices.Addr().String() + "/mqtt", brokers: listen(t), log: &said{}}
+	s := &scene{t: t, address: devices.Addr().String(), brokers: listen(t), log: &said{}}
 	s.pass.Store(new(bridge.Pass))
+	authority := certs.New(t)
+	pair := authority.Server(t, "127.0.0.1")
+	certificate, err := tls.LoadX509KeyPair(pair.CertFile, pair.KeyFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, client := &tls.Config{Certificates: []tls.Certificate{certificate}}, &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1"}
+	up, opts := upstream{address: s.brokers.Addr().String()}, wsio.ListenerOptions{}
+	if k.device {
+		s.tls, opts.TLS = client, server
+	}
+	if k.broker {
+		up.tls, s.brokerTLS = client, server
+	}
 	limits := bridge.Limits{
 		Sessions: 1000, Dials: 100, ConnectSize: mqttio.MaxWhole, ConnectTimeout: patience, DialTimeout: patience,
 		ConnackTimeout: patience, PacketSize: mqttio.MaxPacketSize, WriteTimeout: patience,
@@ -111,18 +150,19 @@ func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge
 	}
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.bridge = bridge.New(bridge.Options{
-		Upstream: upstream{s.brokers.Addr().String()}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Place: place,
+		Upstream: up, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
+		Place: loops.Place,
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
 		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
-	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
+	devices = wsio.NewGate(limits.Sessions).Listener(devices, opts)
+	httpServer := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
-	serving.Go(func() { _ = server.Serve(devices) })
+	serving.Go(func() { _ = httpServer.Serve(devices) })
 	t.Cleanup(func() {
-		server.Close()
+		httpServer.Close()
 		serving.Wait()
 		s.bridge.Close()
 	})
@@ -133,7 +173,7 @@ func newSceneAt(t testing.TB, place func(bridge.Parked, bridge.Rewirable, bridge
 type device struct {
 	t      testing.TB
 	ws     *websocket.Conn
-	broker *net.TCPConn
+	broker *peer
 }
 
 // online brings a device of MQTT 3.1.1 with this keep alive online, and has it served.
@@ -169,7 +209,12 @@ func (s *scene) connectWith(keepAlive byte, pinged func()) *device {
 	s.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	ws, resp, err := websocket.Dial(ctx, s.url, &websocket.DialOptions{
+	scheme := "ws"
+	if s.tls != nil {
+		scheme = "wss"
+	}
+	ws, resp, err := websocket.Dial(ctx, scheme+"://"+s.address+"/mqtt", &websocket.DialOptions{
+		HTTPClient:   &http.Client{Transport: &http.Transport{TLSClientConfig: s.tls}},
 		Subprotocols: []string{"mqtt"},
 		OnPingReceived: func(context.Context, []byte) bool {
 			if pinged != nil {
@@ -189,16 +234,55 @@ func (s *scene) connectWith(keepAlive byte, pinged func()) *device {
 	d := &device{t: s.t, ws: ws}
 	hello := []byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, keepAlive, 0, 1, 'd'}
 	d.send(hello)
+	d.broker = s.accept()
+	d.brokerGets(hello)
+	d.brokerSays([]byte{0x20, 2, 0, 0})
+	d.gets([]byte{0x20, 2, 0, 0})
+	return d
+}
+
+// peer is the test's end of a connection, with TLS or without.
+type peer struct {
+	net.Conn
+	tcp *net.TCPConn
+}
+
+func (p *peer) CloseWrite() error {
+	return p.Conn.(interface{ CloseWrite() error }).CloseWrite()
+}
+
+// reset ends the connection without a word of TLS.
+func (p *peer) reset() {
+	_ = p.tcp.SetLinger(0)
+	p.tcp.Close()
+}
+
+// accept takes the connection of a session to its broker.
+func (s *scene) accept() *peer {
+	s.t.Helper()
 	nc, err := s.brokers.Accept()
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	s.t.Cleanup(func() { nc.Close() })
-	d.broker = nc.(*net.TCPConn)
-	d.brokerGets(hello)
-	d.brokerSays([]byte{0x20, 2, 0, 0})
-	d.gets([]byte{0x20, 2, 0, 0})
-	return d
+	if s.brokerTLS == nil {
+		return &peer{nc, nc.(*net.TCPConn)}
+	}
+	return &peer{tls.Server(nc, s.brokerTLS), nc.(*net.TCPConn)}
+}
+
+// dial opens a connection to the bridge.
+func (s *scene) dial() *peer {
+	s.t.Helper()
+	nc, err := net.Dial("tcp", s.address)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Cleanup(func() { nc.Close() })
+	if s.tls == nil {
+		return &peer{nc, nc.(*net.TCPConn)}
+	}
+	return &peer{tls.Client(nc, s.tls), nc.(*net.TCPConn)}
 }
 
 // served waits until no session has a goroutine.

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,25 +100,27 @@ func unframe(b []byte) (out []byte, err error) {
 // TestStreamsStayWhole: what goes through a session is the same on both sides, however often it changes between its goroutines and
 // the loop, and no descriptor is left over.
 func TestStreamsStayWhole(t *testing.T) {
-	before := descriptors(t)
-	t.Run("streams", func(t *testing.T) {
-		s := newScene(t, func(l *bridge.Limits) { l.PingInterval = 20 * time.Millisecond })
-		until := time.Now().Add(2 * time.Second)
-		var wg sync.WaitGroup
-		for i := range 8 {
-			d := s.raw()
-			wg.Go(func() { bothWays(t, d, int64(i*10), until) })
-		}
-		wg.Wait()
+	eachKind(t, func(t *testing.T, k kind) {
+		before := descriptors(t)
+		t.Run("streams", func(t *testing.T) {
+			s := k.scene(t, func(l *bridge.Limits) { l.PingInterval = 20 * time.Millisecond })
+			until := time.Now().Add(2 * time.Second)
+			var wg sync.WaitGroup
+			for i := range 8 {
+				d := s.raw()
+				wg.Go(func() { bothWays(t, d, int64(i*10), until) })
+			}
+			wg.Wait()
+		})
+		awaitDescriptors(t, before+1)
 	})
-	awaitDescriptors(t, before+1)
 }
 
 // bothWays sends a flow each way and compares.
 func bothWays(t *testing.T, d *rawDevice, seed int64, until time.Time) {
-	for _, nc := range []*net.TCPConn{d.nc, d.broker} {
+	for _, nc := range []*peer{d.nc, d.broker} {
 		_ = nc.SetDeadline(time.Time{})
-		_ = nc.SetReadBuffer(64 << 10)
+		_ = nc.tcp.SetReadBuffer(64 << 10)
 	}
 	var up, down, gotUp, gotDown []byte
 	var errUp, errDown error

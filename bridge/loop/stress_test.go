@@ -6,9 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
-	"net"
 	"net/http"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,9 +18,9 @@ import (
 // rawDevice is a device whose frames the test writes itself, so that it says what comes in one segment.
 type rawDevice struct {
 	t      testing.TB
-	nc     *net.TCPConn
+	nc     *peer
 	in     *bufio.Reader
-	broker *net.TCPConn
+	broker *peer
 }
 
 // masked is a frame with a mask of zeros.
@@ -33,12 +31,8 @@ func masked(op byte, payload []byte) []byte {
 // raw brings a raw device online and has it served.
 func (s *scene) raw() *rawDevice {
 	s.t.Helper()
-	nc, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(s.url, "ws://"), "/mqtt"))
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { nc.Close() })
-	d := &rawDevice{t: s.t, nc: nc.(*net.TCPConn), in: bufio.NewReader(nc)}
+	nc := s.dial()
+	d := &rawDevice{t: s.t, nc: nc, in: bufio.NewReader(nc)}
 	_ = nc.SetDeadline(time.Now().Add(patience))
 	d.write([]byte("GET /mqtt HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n" +
 		"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Protocol: mqtt\r\n\r\n"))
@@ -47,15 +41,10 @@ func (s *scene) raw() *rawDevice {
 	}
 	hello := []byte{0x10, 13, 0, 4, 'M', 'Q', 'T', 'T', 4, 2, 0, 0, 0, 1, 'd'}
 	d.write(masked(2, hello))
-	b, err := s.brokers.Accept()
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	s.t.Cleanup(func() { b.Close() })
-	d.broker = b.(*net.TCPConn)
-	_ = b.SetDeadline(time.Now().Add(patience))
+	d.broker = s.accept()
+	_ = d.broker.SetDeadline(time.Now().Add(patience))
 	d.brokerReads(len(hello))
-	_, _ = b.Write([]byte{0x20, 2, 0, 0})
+	_, _ = d.broker.Write([]byte{0x20, 2, 0, 0})
 	if _, err := io.ReadFull(d.in, make([]byte, 6)); err != nil {
 		s.t.Fatal(err)
 	}
@@ -78,84 +67,92 @@ func (d *rawDevice) brokerReads(n int) {
 
 // TestCloseFrameBehindPacket: the close frame is in the read that brought the packet, and nothing more comes to show it.
 func TestCloseFrameBehindPacket(t *testing.T) {
-	s := newScene(t, nil)
-	d := s.raw()
-	s.served()
-	d.write(append(masked(2, pingreq), masked(8, []byte{3, 233})...))
-	d.brokerReads(2)
-	_ = d.broker.SetReadDeadline(time.Now().Add(patience))
-	if _, err := d.broker.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the broker was not told that the device has gone: %v", err)
-	}
+	eachKind(t, func(t *testing.T, k kind) {
+		s := k.scene(t, nil)
+		d := s.raw()
+		s.served()
+		d.write(append(masked(2, pingreq), masked(8, []byte{3, 233})...))
+		d.brokerReads(2)
+		_ = d.broker.SetReadDeadline(time.Now().Add(patience))
+		if _, err := d.broker.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the broker was not told that the device has gone: %v", err)
+		}
+	})
 }
 
 // TestBadFrameBehindPacket is the same for a frame that breaks the protocol.
 func TestBadFrameBehindPacket(t *testing.T) {
-	s := newScene(t, nil)
-	d := s.raw()
-	s.served()
-	d.write(append(masked(2, pingreq), 0x82, 0x00)) // not masked
-	d.brokerReads(2)
-	_ = d.broker.SetReadDeadline(time.Now().Add(patience))
-	if _, err := d.broker.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
-		t.Errorf("the session goes on: %v", err)
-	}
+	eachKind(t, func(t *testing.T, k kind) {
+		s := k.scene(t, nil)
+		d := s.raw()
+		s.served()
+		d.write(append(masked(2, pingreq), 0x82, 0x00)) // not masked
+		d.brokerReads(2)
+		_ = d.broker.SetReadDeadline(time.Now().Add(patience))
+		if _, err := d.broker.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			t.Errorf("the session goes on: %v", err)
+		}
+	})
 }
 
 // TestCutWhileServed: closing the bridge closes no descriptor that a loop is using.
 func TestCutWhileServed(t *testing.T) {
-	for range 3 {
-		s := newScene(t, nil)
-		var wg sync.WaitGroup
-		var stop atomic.Bool
-		for range 8 {
-			d := s.raw()
-			for _, way := range []func() error{
-				func() error { _, err := d.nc.Write(masked(2, pingreq)); return err },
-				func() error { _, err := d.broker.Write(pingresp); return err },
-				func() error { _, err := d.nc.Read(make([]byte, 1024)); return err },
-				func() error { _, err := d.broker.Read(make([]byte, 1024)); return err },
-			} {
-				wg.Go(func() {
-					for !stop.Load() && way() == nil {
-						time.Sleep(10 * time.Microsecond)
-					}
-				})
+	eachKind(t, func(t *testing.T, k kind) {
+		for range 3 {
+			s := k.scene(t, nil)
+			var wg sync.WaitGroup
+			var stop atomic.Bool
+			for range 8 {
+				d := s.raw()
+				for _, way := range []func() error{
+					func() error { _, err := d.nc.Write(masked(2, pingreq)); return err },
+					func() error { _, err := d.broker.Write(pingresp); return err },
+					func() error { _, err := d.nc.Read(make([]byte, 1024)); return err },
+					func() error { _, err := d.broker.Read(make([]byte, 1024)); return err },
+				} {
+					wg.Go(func() {
+						for !stop.Load() && way() == nil {
+							time.Sleep(10 * time.Microsecond)
+						}
+					})
+				}
 			}
+			time.Sleep(1500 * time.Millisecond)
+			s.bridge.Close()
+			stop.Store(true)
+			wg.Wait()
 		}
-		time.Sleep(1500 * time.Millisecond)
-		s.bridge.Close()
-		stop.Store(true)
-		wg.Wait()
-	}
+	})
 }
 
 // TestPingsWhileServed: pings are written by another goroutine than what is served.
 func TestPingsWhileServed(t *testing.T) {
-	s := newScene(t, func(l *bridge.Limits) { l.PingInterval = time.Millisecond })
-	var wg sync.WaitGroup
-	var stop atomic.Bool
-	for range 8 {
-		d := s.raw()
-		_ = d.nc.SetReadBuffer(4 << 10)
-		for _, way := range []func() error{
-			func() error { _, err := d.nc.Write(masked(2, pingreq)); return err },
-			func() error { _, err := d.broker.Write(pingresp); return err },
-			func() error { time.Sleep(time.Millisecond); _, err := d.nc.Read(make([]byte, 4096)); return err },
-			func() error { _, err := d.broker.Read(make([]byte, 4096)); return err },
-		} {
-			wg.Go(func() {
-				for !stop.Load() {
-					if err := way(); err != nil {
-						t.Errorf("session broke: %v", err)
-						return
+	eachKind(t, func(t *testing.T, k kind) {
+		s := k.scene(t, func(l *bridge.Limits) { l.PingInterval = time.Millisecond })
+		var wg sync.WaitGroup
+		var stop atomic.Bool
+		for range 8 {
+			d := s.raw()
+			_ = d.nc.tcp.SetReadBuffer(4 << 10)
+			for _, way := range []func() error{
+				func() error { _, err := d.nc.Write(masked(2, pingreq)); return err },
+				func() error { _, err := d.broker.Write(pingresp); return err },
+				func() error { time.Sleep(time.Millisecond); _, err := d.nc.Read(make([]byte, 4096)); return err },
+				func() error { _, err := d.broker.Read(make([]byte, 4096)); return err },
+			} {
+				wg.Go(func() {
+					for !stop.Load() {
+						if err := way(); err != nil && !stop.Load() {
+							t.Errorf("session broke: %v", err)
+							return
+						}
 					}
-				}
-			})
+				})
+			}
 		}
-	}
-	time.Sleep(8 * time.Second)
-	stop.Store(true)
-	wg.Wait()
-	t.Log(s.log)
+		time.Sleep(8 * time.Second)
+		stop.Store(true)
+		s.bridge.Close() // a write may wait
+		wg.Wait()
+	})
 }

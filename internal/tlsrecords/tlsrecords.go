@@ -17,6 +17,7 @@ import (
 type Conn struct {
 	*tls.Conn
 	below *below
+	more  bool  // the last Read ended for want of room
 	err   error // what ended a Read that had something to return: every later one returns it
 }
 
@@ -35,6 +36,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	if c.err != nil {
 		return 0, c.err
 	}
+	c.more = false
 	n, err := c.Conn.Read(p)
 	if err != nil || c.below == nil {
 		return n, err
@@ -46,11 +48,27 @@ func (c *Conn) Read(p []byte) (int, error) {
 		n += more
 	}
 	c.below.quiet = false
+	c.more = err == nil
 	if err != nil && !errors.Is(err, errLater) {
 		c.err = err // crypto/tls does not say each of them again, and may read on behind it
 	}
 	return n, nil
 }
+
+// Pending reports whether the next Read may return something that has left the socket already. It belongs to the goroutine that reads.
+func (c *Conn) Pending() bool { return c.more || c.err != nil }
+
+// Socket returns the connection below TLS, nil if it did not come from [Below] or [Listener].
+func (c *Conn) Socket() net.Conn {
+	if c.below == nil {
+		return nil
+	}
+	return c.below.Conn
+}
+
+// SetSocket puts nc, which is to speak for the connection that Socket returns, in its place. Nothing else may use c meanwhile. Called only
+// where Socket returns one.
+func (c *Conn) SetSocket(nc net.Conn) { c.below.Conn = nc }
 
 // Below returns nc as it shall be below TLS.
 func Below(nc net.Conn) net.Conn { return &below{Conn: nc} }
