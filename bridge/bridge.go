@@ -79,9 +79,7 @@ type Rewirable interface {
 
 // Parked is a session that waits without goroutines.
 type Parked interface {
-	// Wake gives it its goroutines back. Called when one of its connections can be read from, if its place does not serve it.
-	Wake()
-	// Ready has it read once from one end and do what follows. Called by the place's goroutine, if the place serves it.
+	// Ready has it read once from one end and do what follows. Called by the place's goroutine.
 	Ready(e End)
 	// Blocked is called by whoever has to wait meanwhile, before it does. It reports whether that is the place's
 	// goroutine, which is the session's then until it returns from Ready.
@@ -90,10 +88,8 @@ type Parked interface {
 
 // Place is where a session waits without goroutines.
 type Place interface {
-	// Serves reports whether the place calls Ready, again and again, rather than Wake, once. Then connections give
-	// os.ErrDeadlineExceeded while the session is parked and there is nothing to read.
-	Serves() bool
-	// Park has the session looked after until Unpark. It takes effect at once if there is something to read already.
+	// Park has Ready called whenever there is something to read, until Unpark: at once if there is already. Meanwhile connections give
+	// os.ErrDeadlineExceeded when there is nothing to read.
 	Park() error
 	// Block has the session's Blocked called. A session that is being served calls it before it waits for something other than a
 	// write.

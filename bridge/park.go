@@ -6,10 +6,6 @@ import (
 	"time"
 )
 
-// idleAfter is how long a session is quiet both ways before it gives up its goroutines, where its place only wakes it. To stop
-// and to start again costs some ten microseconds, so a device that says something every few seconds keeps them.
-const idleAfter = 5 * time.Second
-
 // settleAfter is how many reads with goroutines make a session worth a place where it is served. One that comes, says a word
 // and goes is not; one that stays and says little is found by the watch.
 const settleAfter = 16
@@ -39,16 +35,9 @@ func (s *session) busy(p *pump, n int) {
 	if p.reads > settleAfter {
 		return
 	}
-	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.place != nil && s.place.Serves() {
+	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.place != nil {
 		s.pause()
 	}
-}
-
-// mayPause reports whether a session that was quiet for so long has no need of its goroutines. Called by the watch.
-func (s *session) mayPause(quiet time.Duration) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.place != nil && (s.place.Serves() || quiet > idleAfter)
 }
 
 // pause asks both pumps to end.
@@ -118,15 +107,6 @@ func (s *session) park() bool {
 	s.parked = true
 	s.b.parked.Add(1)
 	return true
-}
-
-// Wake starts the pumps of a parked session. It does not block.
-func (s *session) Wake() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.parked && s.served == nobody {
-		s.unpark()
-	}
 }
 
 // unpark gives a parked session its goroutines back. The caller holds mu.

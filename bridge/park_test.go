@@ -3,8 +3,6 @@ package bridge_test
 import (
 	"context"
 	"errors"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -15,42 +13,35 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// placeFake is a place whose sockets nobody looks at: the test says when there is something to read.
-type placeFake struct {
-	waker bridge.Parked
-	parks atomic.Int32
-	left  atomic.Int32
-	fails error
-}
+// placeFake is a place that no session can wait in.
+type placeFake struct{ parks, left atomic.Int32 }
 
 func (p *placeFake) Park() error {
 	p.parks.Add(1)
-	return p.fails
+	return errors.New("no more places")
 }
 
-func (p *placeFake) Serves() bool { return false }
-func (p *placeFake) Block()       {}
-func (p *placeFake) Unpark()      {}
-func (p *placeFake) Leave()       { p.left.Add(1) }
+func (p *placeFake) Block()  {}
+func (p *placeFake) Unpark() {}
+func (p *placeFake) Leave()  { p.left.Add(1) }
 
-// quietScene is a session that can be parked, online.
-func quietScene(t *testing.T, keepAlive uint16, fails error) (*rig, *placeFake, *device, *broker) {
-	place := &placeFake{fails: fails}
-	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(s bridge.Parked, _, _ bridge.Rewirable) (bridge.Place, error) {
-		place.waker = s
+// quietScene is a session with such a place, online.
+func quietScene(t *testing.T) (*placeFake, *device, *broker) {
+	place := &placeFake{}
+	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
 		return place, nil
 	}})
 	d := r.open()
-	hello := connect(mqttio.V5, "quiet", keepAlive)
+	hello := connect(mqttio.V5, "quiet", 0)
 	d.send(hello)
 	b := r.broker()
 	b.expect(hello)
 	b.send(hx("2003 00 00 00"))
 	d.expect(hx("2003 00 00 00"))
-	return r, place, d, b
+	return place, d, b
 }
 
-const untilParked = 8 * time.Second // five quiet seconds, and the watch has to come by
+const untilParked = 3 * time.Second // the watch has to come by
 
 // parked waits until the session has parked once more.
 func (p *placeFake) parked(t *testing.T, times int32) {
@@ -62,100 +53,9 @@ func (p *placeFake) parked(t *testing.T, times int32) {
 	}
 }
 
-func TestQuietSessionParksAndWakes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, place, d, b := quietScene(t, 0, nil)
-		place.parked(t, 1)
-		d.send(hx("C000"))
-		place.waker.Wake()
-		b.expect(hx("C000"))
-		place.parked(t, 2)
-		b.send(hx("D000"))
-		place.waker.Wake()
-		d.expect(hx("D000"))
-		place.parked(t, 3)
-		place.waker.Wake() // for nothing
-		place.waker.Wake()
-		place.parked(t, 4)
-	})
-}
-
-func TestParkedSessionHasNoGoroutine(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, place, _, _ := quietScene(t, 0, nil)
-		if n := strings.Count(stacks(), "(*session)."); n == 0 {
-			t.Fatal("an online session has no goroutine: this test does not see them")
-		}
-		place.parked(t, 1)
-		if s := stacks(); strings.Contains(s, "(*session).") {
-			t.Errorf("a parked session has goroutines:\n%s", s)
-		}
-	})
-}
-
-func TestBusySessionDoesNotPark(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, place, d, b := quietScene(t, 0, nil)
-		for range 10 {
-			time.Sleep(4 * time.Second)
-			d.send(hx("C000"))
-			b.expect(hx("C000"))
-		}
-		if n := place.parks.Load(); n != 0 {
-			t.Errorf("parked %d times between packets that came every four seconds", n)
-		}
-	})
-}
-
-func TestParkedSessionKeepsHalfAPacket(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		_, place, d, b := quietScene(t, 0, nil)
-		up, down := hx("3006 0001't' 00 'up'"), hx("3008 0001't' 00 'down'")
-		whole := frame(0x82, up)
-		d.raw(whole[:9]) // within the frame's header and mask, and within the packet
-		b.send(down[:5])
-		place.parked(t, 1)
-		d.raw(whole[9:])
-		b.send(down[5:])
-		place.waker.Wake()
-		b.expect(up)
-		d.expect(down)
-	})
-}
-
-func TestParkedSessionEnds(t *testing.T) {
-	ends := map[string]func(r *rig, p *placeFake, d *device, b *broker){
-		"keepalive-timeout": func(*rig, *placeFake, *device, *broker) { time.Sleep(60 * time.Second) },
-		"shutdown":          func(r *rig, _ *placeFake, _ *device, _ *broker) { r.bridge.Drain(context.Background(), 1000) },
-		"device-closed":     func(_ *rig, p *placeFake, d *device, _ *broker) { d.halfClose(); p.waker.Wake() },
-		"broker-closed":     func(_ *rig, p *placeFake, _ *device, b *broker) { b.nc.CloseWrite(); p.waker.Wake() },
-		"cut":               func(r *rig, _ *placeFake, _ *device, _ *broker) { r.bridge.Close() },
-	}
-	for reason, act := range ends {
-		t.Run(reason, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				r, place, d, b := quietScene(t, 30, nil)
-				place.parked(t, 1)
-				go d.rest()
-				go b.rest()
-				act(r, place, d, b)
-				r.settled()
-				lines := r.log.ends(t)
-				if len(lines) != 1 || lines[0]["reason"] != reason {
-					t.Errorf("log says %v, want one end for %s", lines, reason)
-				}
-				if n := place.left.Load(); n != 1 {
-					t.Errorf("the place was given back %d times", n)
-				}
-				place.waker.Wake() // late: nothing may happen
-			})
-		})
-	}
-}
-
 func TestSessionThatCannotParkGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, place, d, b := quietScene(t, 0, errors.New("no more places"))
+		place, d, b := quietScene(t)
 		place.parked(t, 1)
 		d.send(hx("C000"))
 		b.expect(hx("C000"))
@@ -166,16 +66,10 @@ func TestSessionThatCannotParkGoesOn(t *testing.T) {
 	})
 }
 
-// stacks returns those of all goroutines.
-func stacks() string {
-	buf := make([]byte, 1<<20)
-	return string(buf[:runtime.Stack(buf, true)])
-}
-
 // TestStuckWriteIsNotQuiet: while a device does not read, what it sends still reaches the broker.
 func TestStuckWriteIsNotQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		_, place, d, b := quietScene(t, 0, nil)
+		place, d, b := quietScene(t)
 		flood := packet(0x30, text("t"), []byte{0}, make([]byte, 60<<10))
 		go func() {
 			for b.nc.SetWriteDeadline(time.Now().Add(patience)); ; {

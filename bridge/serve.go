@@ -1,6 +1,6 @@
 package bridge
 
-// A parked session whose sockets an event loop looks after (bridge/loop) is served by that loop's goroutine: one read, and what
+// A parked session is served by the goroutine of the event loop that looks after its sockets (bridge/loop): one read, and what
 // follows from it, at a time. The code of the pumps does not know. Where it would have to wait, which can only be in a write or for a
 // quota, the session gets goroutines of its own again, and the loop another goroutine, while this one waits: see Blocked.
 
@@ -67,12 +67,12 @@ func (s *session) serve(p part) bool {
 }
 
 // servePing begins to serve a ping. It may not be written while the place serves the session something else, which is life enough.
-// Where the place does not serve, the connections are those of goroutines all the time, and there is nothing to begin.
+// A session with goroutines has nothing to begin.
 func (s *session) servePing() (serving, may bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !s.parked || !s.place.Serves():
+	case !s.parked:
 		return false, true
 	case s.served != nobody:
 		return false, false

@@ -12,12 +12,11 @@ import (
 
 // watched is what the watch remembers of a session: when each counter last moved.
 type watched struct {
-	heard      moved[uint64] // bytes from the device
-	fromBroker moved[uint64]
-	toDevice   moved[uint32] // writes to the device
-	toBroker   moved[uint32] // writes to the broker
-	held       moved[uint32] // the times that the pump up was held back
-	pinged     time.Duration
+	heard    moved[uint64] // bytes from the device
+	toDevice moved[uint32] // writes to the device
+	toBroker moved[uint32] // writes to the broker
+	held     moved[uint32] // the times that the pump up was held back
+	pinged   time.Duration
 }
 
 // moved is when a counter was last seen to change.
@@ -148,12 +147,11 @@ func (s *session) check(now, running time.Duration) {
 		s.endSilent()
 		return
 	}
-	quiet := min(silence, w.fromBroker.still(s.downBytes.Load(), running))
 	held |= s.down.usage.held.Load()
 	switch {
 	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
 		s.carryOn()
-	case s.mayPause(quiet):
+	default:
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {

@@ -18,7 +18,7 @@ type Config struct {
 	Access      Access      `koanf:"access" doc:"Who may connect and what devices may do."`
 	Limits      Limits      `koanf:"limits" doc:"What devices may cost."`
 	Quotas      Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See operations.md."`
-	EventLoops  string      `koanf:"event-loops" oneof:"auto off" doc:"Whether sessions between plain sockets are served from event loops, where the system has them, or by goroutines throughout, which costs more."`
+	EventLoops  string      `koanf:"event-loops" oneof:"auto off" doc:"auto: event loops serve the sessions between sockets, where the system has them. off: each session has two goroutines, which costs more."`
 	Downlink    Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
 	Keepalive   Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
 	Drain       Drain       `koanf:"drain" doc:"How sessions end when the bridge stops."`

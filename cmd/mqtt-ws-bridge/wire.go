@@ -22,7 +22,6 @@ import (
 	"mqtt-ws-bridge/bridge/admin"
 	"mqtt-ws-bridge/bridge/budget"
 	"mqtt-ws-bridge/bridge/loop"
-	"mqtt-ws-bridge/bridge/park"
 	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
@@ -56,7 +55,6 @@ type process struct {
 	quotas   *quota.Book        // nil if there are none
 	door     *keptDoor          // nil if access says nothing
 	loops    *loop.Loops        // nil where the system has none
-	lot      *park.Lot          // the same
 	pool     *upstream.Pool     // nil with the embedded broker
 	embedded *upstream.Embedded // nil with brokers of the user's
 	// embeddedListens says that the embedded broker is reachable over TCP too.
@@ -369,9 +367,6 @@ func (p *process) close() {
 	}
 	if p.loops != nil {
 		p.loops.Close()
-	}
-	if p.lot != nil {
-		p.lot.Close()
 	}
 	if p.embedded != nil {
 		p.embedded.Close()

@@ -7,31 +7,19 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/loop"
-	"mqtt-ws-bridge/bridge/park"
 )
 
-// places lets sessions do without goroutines where the system can: served by a loop between plain sockets, waiting in a lot while
-// they are quiet otherwise, as with TLS.
+// places lets sessions do without goroutines where the system can: loops serve those between sockets, plain or with TLS. Nil: none.
 func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error) {
-	lot, err := park.New()
-	if err != nil {
-		p.log.Debug("quiet sessions keep their goroutines", "error", err.Error())
+	if p.cfg.EventLoops != "auto" {
 		return nil
 	}
-	p.lot = lot
-	if p.cfg.EventLoops == "auto" {
-		if p.loops, err = loop.New(loopCount()); err != nil {
-			p.log.Debug("busy sessions keep their goroutines", "error", err.Error())
-		}
+	var err error
+	if p.loops, err = loop.New(loopCount()); err != nil {
+		p.log.Debug("sessions keep their goroutines", "error", err.Error())
+		return nil
 	}
-	return func(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error) {
-		if p.loops != nil {
-			if place, err := p.loops.Place(s, device, broker); err == nil {
-				return place, nil
-			}
-		}
-		return lot.Place(s, device.NetConn(), broker.NetConn())
-	}
+	return p.loops.Place
 }
 
 // loopCount returns one loop for each processor, and gives the program's goroutines one processor more. A loop that waits in the kernel

@@ -97,7 +97,7 @@ type idle struct {
 }
 
 func idles(quick, growth bool) []idle {
-	// The bridge parks sessions with TLS after 5 quiet seconds, others after one, and gives their memory back some seconds later.
+	// Sessions go to their loop within a second, and the bridge gives their memory back some seconds later.
 	const settle = 13 * time.Second
 	switch {
 	case quick:

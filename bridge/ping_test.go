@@ -10,16 +10,12 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// TestStuckPingOfParkedSession: a ping that waits does not keep a session from ending.
-func TestStuckPingOfParkedSession(t *testing.T) {
+// TestStuckPing: a ping that waits does not keep a session from ending.
+func TestStuckPing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		place := &placeFake{}
 		limits := plenty()
 		limits.PingInterval = 10 * time.Second
-		r := newRigWith(t, bridge.Options{Limits: limits, Place: func(s bridge.Parked, _, _ bridge.Rewirable) (bridge.Place, error) {
-			place.waker = s
-			return place, nil
-		}})
+		r := newRigWith(t, bridge.Options{Limits: limits})
 		d := r.open()
 		hello := connect(mqttio.V5, "quiet", 0)
 		d.send(hello)
