@@ -62,6 +62,10 @@ var secureLines = []line{
 	{"up, 64 frames per write: µs per message", "tls-up-burst", cpu, passers, 0, 0, false},
 	{"down, one packet per write: µs per message", "tls-down-single", cpu, passers, 0, 0, false},
 	{"down, 64 packets per write: µs per message", "tls-down-burst", cpu, passers, 0, 0, false},
+	{"QoS 1, window 10: µs per message", "tls-qos1-10", cpu, passers, 0, 0, false},
+	{"QoS 1, window 1: µs per message", "tls-qos1-1", cpu, passers, 0, 0, false},
+	{"round trip, 1 device: p50, µs", "tls-rtt-1", p50, passers, 0, 0, false},
+	{"round trip, 50 devices: p50, µs", "tls-rtt-50", p50, passers, 0, 0, false},
 	{"connect: µs each", "tls-connect", cpu, passers, 0, 0, false},
 }
 
