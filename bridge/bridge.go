@@ -126,6 +126,8 @@ type Options struct {
 	// LogRate is how many lines a second refusals and ends of one reason may write, twice as many at once. What comes more often is
 	// counted in a line. 0: any.
 	LogRate int
+	// LogConnects logs the begin of each session at level Info, not Debug.
+	LogConnects bool
 	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
 	Place func(s Parked, device, broker Rewirable) (Place, error)
 	// Budget is asked for every session. Nil: it is as large as the limits.
@@ -142,17 +144,18 @@ type Options struct {
 
 // Bridge holds the sessions. It is safe for concurrent use.
 type Bridge struct {
-	upstream Upstream
-	limits   Limits
-	metrics  *Metrics
-	log      *slog.Logger
-	events   *loglimit.Limiter // of what happens to devices
-	place    func(s Parked, device, broker Rewirable) (Place, error)
-	revoked  func(*tls.ConnectionState) error
-	start    time.Time
-	budget   Budget
-	denial   denial
-	dials    chan struct{} // places; the buffer is the limit itself
+	upstream    Upstream
+	limits      Limits
+	metrics     *Metrics
+	log         *slog.Logger
+	events      *loglimit.Limiter // of what happens to devices
+	logConnects bool
+	place       func(s Parked, device, broker Rewirable) (Place, error)
+	revoked     func(*tls.ConnectionState) error
+	start       time.Time
+	budget      Budget
+	denial      denial
+	dials       chan struct{} // places; the buffer is the limit itself
 
 	draining atomic.Bool
 	lastID   atomic.Uint64
@@ -175,13 +178,14 @@ func New(opts Options) *Bridge {
 	}
 	b := &Bridge{
 		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
-		events:   loglimit.New(opts.Log, opts.LogRate),
-		place:    opts.Place,
-		revoked:  opts.Revoked,
-		budget:   opts.Budget,
-		denial:   denial{opts.CloseDenied, opts.ExpiryWithoutWill},
-		dials:    make(chan struct{}, opts.Limits.Dials),
-		sessions: make(map[*session]struct{}), stopWatch: cancel,
+		events:      loglimit.New(opts.Log, opts.LogRate),
+		logConnects: opts.LogConnects,
+		place:       opts.Place,
+		revoked:     opts.Revoked,
+		budget:      opts.Budget,
+		denial:      denial{opts.CloseDenied, opts.ExpiryWithoutWill},
+		dials:       make(chan struct{}, opts.Limits.Dials),
+		sessions:    make(map[*session]struct{}), stopWatch: cancel,
 	}
 	b.wg.Go(func() { b.watch(ctx) })
 	b.wg.Go(func() { b.events.Run(ctx) })
@@ -234,6 +238,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
+	s.traceConnected()
 	s.recheck()
 	switch {
 	case full:

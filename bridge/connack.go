@@ -69,6 +69,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	if s.policed != nil {
 		s.policed.accepted(&ack, s.connect.version)
 	}
+	s.traceBegan()
 	s.accepted, s.connect.username = true, ""
 	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
 }

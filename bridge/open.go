@@ -44,6 +44,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		}
 		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
 			takesAliases: c.TopicAliasMaximum > 0, username: usernameForLog(&c)}
+		s.traceConnect(&c)
 		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
 			return c, false
 		}
@@ -62,9 +63,9 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 }
 
 // usernameForLog is what may be logged of the user name that a device sent. Without a password it is the proof of identity itself at
-// some brokers, and behind a question mark some take tokens: both are kept out.
+// some brokers, behind a question mark some take tokens, and some devices send one secret as both: these are kept out.
 func usernameForLog(c *mqttio.Connect) string {
-	if !c.HasPassword {
+	if !c.HasPassword || bytes.Equal(c.Username, c.Password) {
 		return ""
 	}
 	name, _, _ := bytes.Cut(c.Username, []byte("?"))

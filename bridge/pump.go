@@ -68,6 +68,8 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 		s.flushUp()
 		s.end(ReasonDisconnect, nil)
 		return false
+	case mqttio.TypeSubscribe:
+		s.traceSubscribe(p)
 	}
 	return true
 }

@@ -80,7 +80,7 @@ func (s *session) summary(c *cause) []slog.Attr {
 		slog.String(keyDevice, s.dev.RemoteAddr().String()),
 	}
 	if s.connect.version != 0 {
-		attrs = append(attrs, slog.String(keyClientID, s.connect.clientID), slog.String(keyMQTT, s.connect.version.String()))
+		attrs = append(attrs, s.connect.attrs()...)
 	}
 	if s.connect.username != "" {
 		attrs = append(attrs, slog.String(keyUsername, s.connect.username))

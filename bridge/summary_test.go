@@ -74,3 +74,28 @@ func TestFactsAreBounded(t *testing.T) {
 		t.Errorf("logged as %v", line)
 	}
 }
+
+// TestOnlineDeviceInLog: at level debug a device is seen from its connection on, and session began is an info line if that is wanted.
+func TestOnlineDeviceInLog(t *testing.T) {
+	for _, connects := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), LogConnects: connects}), v: mqttio.V311}
+			s.online()
+			subscribe := hx("82 0C 0001 0001'a' 00 0003'b/#' 01")
+			s.dev.send(subscribe)
+			s.br.expect(subscribe)
+			synctest.Wait()
+			log := s.log.String()
+			for _, want := range []string{`"msg":"device connected","session":1,"device":"`, `"msg":"CONNECT","session":1,`,
+				`"client_id":"c","mqtt":"3.1.1","keep_alive":60000000000,"clean_start":true`, `"msg":"session began","session":1,`, `"broker":"memory"`,
+				`"msg":"SUBSCRIBE"`, `"filters":["a","b/#"],"filter_count":2`} {
+				if !strings.Contains(log, want) {
+					t.Errorf("no %s in\n%s", want, log)
+				}
+			}
+			if strings.Contains(log, `"level":"INFO","msg":"session began"`) != connects {
+				t.Errorf("log.connects is %v:\n%s", connects, log)
+			}
+		})
+	}
+}

@@ -124,7 +124,8 @@ type Admin struct {
 
 // Log is what is logged and how it looks.
 type Log struct {
-	Level  string `koanf:"level" oneof:"debug info warn error" doc:"Least important level that is written."`
-	Format string `koanf:"format" oneof:"auto text json" doc:"auto is text on a terminal and JSON elsewhere."`
-	Rate   int    `koanf:"rate" range:"1 1000000" zero:"ok" doc:"Most lines a second about refusals, or ends of sessions, of one reason; twice as many may come at once. What comes more often is counted in one line; 0 logs each."`
+	Level    string `koanf:"level" oneof:"debug info warn error" doc:"Least important level that is written."`
+	Format   string `koanf:"format" oneof:"auto text json" doc:"auto is text on a terminal and JSON elsewhere."`
+	Connects bool   `koanf:"connects" doc:"Write a line when the broker accepts a device too, not only at the end of its session."`
+	Rate     int    `koanf:"rate" range:"1 1000000" zero:"ok" doc:"Most lines a second of one kind: begins of sessions, or refusals or ends of sessions for one reason; twice as many may come at once. What comes more often is counted in one line; 0 logs each."`
 }

@@ -37,7 +37,14 @@ const (
 // Kind is what events have in common. Both come from closed sets.
 type Kind struct {
 	Message string
-	Reason  string // the attribute of that name
+	Reason  string // the attribute of that name; "" for none
+}
+
+func (k Kind) attrs() []slog.Attr {
+	if k.Reason == "" {
+		return nil
+	}
+	return []slog.Attr{slog.String(keyReason, k.Reason)}
 }
 
 // Limiter writes log lines. Safe for concurrent use.
@@ -85,7 +92,7 @@ func (l *Limiter) Log(level slog.Level, kind Kind, attrs func() []slog.Attr) {
 	if !ok {
 		return
 	}
-	l.log.LogAttrs(ctx, level, kind.Message+suffix, append([]slog.Attr{slog.String(keyReason, kind.Reason)}, attrs()...)...)
+	l.log.LogAttrs(ctx, level, kind.Message+suffix, append(kind.attrs(), attrs()...)...)
 }
 
 // take says whether an event gets a line, and what follows its message.
@@ -141,16 +148,16 @@ func (l *Limiter) Flush() { l.tell(time.Now(), true) }
 // line stands for many events.
 type line struct {
 	level    slog.Level
-	message  string
-	reason   string
+	kind     Kind
+	suffix   string
 	count    int
 	duration time.Duration
 }
 
 func (l *Limiter) tell(now time.Time, all bool) {
 	for _, s := range l.due(now, all) {
-		l.log.LogAttrs(context.Background(), s.level, s.message, slog.String(keyReason, s.reason), slog.Int(keyCount, s.count),
-			slog.Duration(keyDuration, s.duration.Round(time.Millisecond)))
+		l.log.LogAttrs(context.Background(), s.level, s.kind.Message+s.suffix, append(s.kind.attrs(),
+			slog.Int(keyCount, s.count), slog.Duration(keyDuration, s.duration.Round(time.Millisecond)))...)
 	}
 }
 
@@ -175,7 +182,7 @@ func (l *Limiter) due(now time.Time, all bool) (lines []line) {
 		default:
 			continue
 		}
-		lines = append(lines, line{f.level, kind.Message + suffix, kind.Reason, f.count, now.Sub(f.began)})
+		lines = append(lines, line{f.level, kind, suffix, f.count, now.Sub(f.began)})
 		f.told, f.count = now, 0
 	}
 	return lines

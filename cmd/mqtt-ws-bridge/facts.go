@@ -11,11 +11,11 @@ import (
 
 // facts are what the log tells of a request that was refused, beside the cause: what it asked for instead. None is a header or a
 // query that may hold a secret.
-func facts(r *http.Request, cause wsio.Cause) []slog.Attr {
+func facts(r *http.Request, cause wsio.Cause, paths []string) []slog.Attr {
 	header := func(key, name string) slog.Attr { return slog.String(key, strings.Join(r.Header.Values(name), ", ")) }
 	switch cause {
 	case wsio.CausePath:
-		return []slog.Attr{slog.String(bridge.KeyPath, r.URL.EscapedPath())}
+		return []slog.Attr{slog.String(bridge.KeyPath, loggedPath(r.URL.EscapedPath(), paths))}
 	case wsio.CauseMethod:
 		return []slog.Attr{slog.String(bridge.KeyMethod, r.Method)}
 	case wsio.CauseHTTPVersion:
@@ -34,6 +34,22 @@ func facts(r *http.Request, cause wsio.Cause) []slog.Attr {
 	return nil
 }
 
+// loggedPath is the path that a device asked for. What it has below a known path, and any long part, may be a token.
+func loggedPath(path string, known []string) string {
+	for _, k := range known {
+		if below, ok := strings.CutPrefix(path, k+"/"); ok && k != "/" && below != "" {
+			return k + "/***"
+		}
+	}
+	parts := strings.Split(path, "/")
+	for i := range parts {
+		if len(parts[i]) > longestName {
+			parts[i] = "***"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
 // offered is the list of subprotocols that a device offers, without those that hold a token (access.sources, in: subprotocol): a
 // name is a word, and a token is long or has dots.
 func offered(r *http.Request) string {
@@ -41,7 +57,7 @@ func offered(r *http.Request) string {
 	for _, line := range r.Header.Values("Sec-Websocket-Protocol") {
 		for name := range strings.SplitSeq(line, ",") {
 			name = strings.TrimSpace(name)
-			if len(name) > longestSubprotocol {
+			if len(name) > longestName {
 				name = "***"
 			}
 			names = append(names, name)
@@ -50,6 +66,6 @@ func offered(r *http.Request) string {
 	return strings.Join(names, ", ")
 }
 
-// longestSubprotocol is how long a name in Sec-WebSocket-Protocol may be to be logged. The longest registered with IANA has 38 bytes
-// and MQTT's have 8; the shortest token that is safe against guessing has 22.
-const longestSubprotocol = 20
+// longestName is how long a subprotocol or a part of a path may be to be logged. Those of MQTT have 8 bytes; the shortest token that is
+// safe against guessing has 22.
+const longestName = 20

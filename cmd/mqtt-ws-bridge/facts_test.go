@@ -12,7 +12,7 @@ import (
 func TestRefusalsTellTheFact(t *testing.T) {
 	p, _, log := startBridge(t, func(cfg *config.Config) { cfg.Origins = []string{"https://good.example"} })
 	for _, c := range []struct{ reason, old, new, key, want string }{
-		{"unknown-path", "/mqtt", "/mqtt/%1b%5B2J?token=canary", "path", "/mqtt/%1b%5B2J"},
+		{"unknown-path", "/mqtt", "/ws/%1b%5B2J?token=canary", "path", "/ws/%1b%5B2J"},
 		{"method-not-get", "GET", "PUT", "method", "PUT"},
 		{"http-version", "HTTP/1.1", "HTTP/1.0", "version", "HTTP/1.0"},
 		{"not-websocket", "Connection: Upgrade", "Connection: keep-alive", "connection", "keep-alive"},
@@ -27,6 +27,11 @@ func TestRefusalsTellTheFact(t *testing.T) {
 		}
 		if line := log.await(t, "device refused", c.reason); line[c.key] != c.want {
 			t.Errorf("logged as %v, want %s %q", line, c.key, c.want)
+		}
+	}
+	for path, want := range map[string]string{"/mqtt/": "/mqtt/", "/mqtt/canary": "/mqtt/***", "/mqttx": "/mqttx", "/a/" + strings.Repeat("c", 22) + "/": "/a/***/"} {
+		if got := loggedPath(path, []string{"/", "/mqtt"}); got != want {
+			t.Errorf("%s is logged as %s, want %s", path, got, want)
 		}
 	}
 	log.mu.Lock()

@@ -167,7 +167,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, LogRate: p.cfg.Log.Rate, Place: p.places(), Budget: p.budget,
+		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget,
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
@@ -239,7 +239,7 @@ func (p *process) refused(r *http.Request, cause string) {
 	if v := visitOf(r); v != nil {
 		err = v.err
 	}
-	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause))...)
+	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.cfg.Paths)...)
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
