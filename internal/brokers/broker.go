@@ -106,7 +106,7 @@ type output struct {
 	bytes []byte // guarded by mu
 }
 
-const maxOutput = 16 << 10
+const maxOutput = 4 << 10
 
 func (o *output) Write(p []byte) (int, error) {
 	o.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"mqtt-ws-bridge/internal/bridgeproc"
 	"mqtt-ws-bridge/internal/brokers"
@@ -61,10 +62,23 @@ func refusedFor5(t *testing.T, d *Device, bridge *bridgeproc.Bridge, id, reason 
 		return
 	}
 	t.Logf("MQTT 5: %.100s", err)
-	for line := range strings.Lines(bridge.Said()) {
-		if strings.Contains(line, `"reason":"`+reason+`"`) && strings.Contains(line, `"mqtt":"5"`) {
-			return
+	again := time.NewTicker(20 * time.Millisecond)
+	defer again.Stop()
+	for deadline := timeout(); !said(bridge, reason); { // it may be told after the device has gone
+		select {
+		case <-again.C:
+		case <-deadline:
+			t.Fatalf("the bridge's log has no line with reason %s and MQTT 5", reason)
 		}
 	}
-	t.Errorf("the bridge's log has no line with reason %s and MQTT 5", reason)
+}
+
+// said reports whether the bridge's log tells of an MQTT 5 device with that reason.
+func said(bridge *bridgeproc.Bridge, reason string) bool {
+	for line := range strings.Lines(bridge.Said()) {
+		if strings.Contains(line, `"reason":"`+reason+`"`) && strings.Contains(line, `"mqtt":"5"`) {
+			return true
+		}
+	}
+	return false
 }
