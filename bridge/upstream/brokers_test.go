@@ -81,6 +81,9 @@ func (b *listening) accepted() int {
 // echo answers until the end.
 func echo(nc net.Conn) { _, _ = io.Copy(nc, nc) }
 
+// hear reads until the end and says nothing.
+func hear(nc net.Conn) { _, _ = io.Copy(io.Discard, nc) }
+
 // serveWS is a WebSocket broker. The URL has scheme ws, or wss with config.
 func serveWS(t testing.TB, config *tls.Config, handler http.HandlerFunc) *url.URL {
 	t.Helper()

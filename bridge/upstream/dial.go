@@ -18,6 +18,9 @@ type dialer struct {
 	subprotocol string
 
 	proxyProtocol int // version of the PROXY header; 0: none
+
+	extra chan struct{} // of mostExtra
+	slow  slowAddresses
 }
 
 // dial connects to t for a device, or for the bridge itself if device is nil. The caller owns the connection.
@@ -43,8 +46,13 @@ func (d *dialer) dial(ctx context.Context, t *target, device *bridge.DeviceInfo)
 
 // open connects a socket and says in a PROXY header for whom, where that is configured.
 func (d *dialer) open(ctx context.Context, network, address string, device *bridge.DeviceInfo) (net.Conn, error) {
-	var nd net.Dialer
-	nc, err := nd.DialContext(ctx, network, address)
+	var nc net.Conn
+	var err error
+	if network == "unix" {
+		nc, err = new(net.Dialer).DialContext(ctx, network, address)
+	} else {
+		nc, err = d.connect(ctx, address)
+	}
 	if err != nil || d.proxyProtocol == 0 {
 		return nc, err
 	}

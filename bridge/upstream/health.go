@@ -17,6 +17,8 @@ type broker struct {
 	began     time.Time
 	up        atomic.Bool
 	seen      atomic.Int64  // when it answered last, as a Duration since began: a clock that is set changes nothing
+	hung      atomic.Int32  // attempts to connect in a row that were given up for another broker's
+	usual     atomic.Int64  // how long it takes to connect, as a Duration: lately, not on average
 	silent    atomic.Int32  // CONNECTs in a row that it did not answer
 	hushed    atomic.Int64  // until when a connection proves nothing, as a Duration since began
 	suspected chan struct{} // of one: a probe is asked for, once
@@ -25,6 +27,30 @@ type broker struct {
 func newBroker(t target) *broker {
 	return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
 }
+
+// hungMost is how many attempts in a row may hang before a broker is tried after the others. One may have lost a packet.
+const hungMost = 2
+
+// rank is what comes first when a broker is chosen: less is better.
+func (b *broker) rank() (r int) {
+	if !b.up.Load() {
+		r = 2
+	}
+	if b.hung.Load() >= hungMost {
+		r++
+	}
+	return r
+}
+
+// connected notes how long it took to connect.
+func (b *broker) connected(took time.Duration) {
+	b.hung.Store(0)
+	b.usual.Store(max(int64(took), b.usual.Load()*7/8))
+}
+
+// patience is how long an attempt to connect may take before another broker is tried beside it: a broker far away gets more, so that its
+// devices do not go elsewhere.
+func (b *broker) patience() time.Duration { return max(stagger, 4*time.Duration(b.usual.Load())) }
 
 // suspect asks for a probe soon.
 func (b *broker) suspect() {
@@ -113,6 +139,7 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 	began := time.Now()
 	nc, err := p.dialer.dial(dialCtx, &b.target, nil)
 	if err == nil {
+		b.connected(time.Since(began))
 		err = stays(nc, min(max(stayLeast, time.Since(began)), stayMost))
 		nc.Close()
 	}

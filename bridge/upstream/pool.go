@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -45,6 +46,7 @@ func NewPool(opts Options) (*Pool, error) {
 	}
 	p := &Pool{opts: opts, dialer: dialer{
 		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,
+		extra: make(chan struct{}, mostExtra),
 	}}
 	for _, u := range opts.URLs {
 		t, err := newTarget(u)
@@ -107,29 +109,45 @@ func (p *Pool) Ready() bool {
 	return false
 }
 
-// Dial connects to the first broker that answers, trying those that did not lately last.
+// Dial connects to the first broker that answers. Those that hung or did not answer lately are tried last, and while one hangs the
+// next is tried beside it.
 func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broker, error) {
+	order := p.order()
+	share := remaining(ctx) / time.Duration(len(order)+1) // so that each hears of the device in time
+	r := race{n: len(order), extra: p.dialer.extra,
+		pause: func(i int) time.Duration { return min(order[i].patience(), share) },
+		try: func(ctx context.Context, i int) (net.Conn, error) {
+			return p.dialer.dial(ctx, &order[i].target, &device)
+		}}
+	won, lost := r.run(ctx)
 	var errs []error
-	for _, wantUp := range []bool{true, false} {
-		for _, b := range p.brokers {
-			if b.up.Load() != wantUp {
-				continue
-			}
-			nc, err := p.dialer.dial(ctx, &b.target, &device)
-			if err == nil {
-				return bridge.Broker{Conn: nc, Name: b.target.name, Outcome: p.outcome(b)}, nil
-			}
-			errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, err))
-			if ctx.Err() != nil {
-				b.suspect() // the session may have given up, or the broker is silent: a probe tells
-				return bridge.Broker{}, errors.Join(errs...)
-			}
-			if !ours(err) {
-				p.learn(b, err)
-			}
+	for _, a := range lost {
+		b := order[a.i]
+		errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, a.err))
+		switch {
+		case a.hung:
+			b.hung.Add(1)
+			b.suspect() // a probe tells
+		case ctx.Err() != nil: // the session may have given up, or the broker is silent: a probe tells
+			b.suspect()
+		case a.givenUp: // another was faster
+		case !ours(a.err):
+			p.learn(b, a.err)
 		}
 	}
-	return bridge.Broker{}, errors.Join(errs...)
+	if won == nil {
+		return bridge.Broker{}, errors.Join(errs...)
+	}
+	b := order[won.i]
+	b.connected(won.took)
+	return bridge.Broker{Conn: won.nc, Name: b.target.name, Outcome: p.outcome(b)}, nil
+}
+
+// order returns the brokers in the order in which to try them.
+func (p *Pool) order() []*broker {
+	order := slices.Clone(p.brokers)
+	slices.SortStableFunc(order, func(a, b *broker) int { return a.rank() - b.rank() })
+	return order
 }
 
 // outcome learns from a session: a broker that answered CONNECT is well, one that did not is probed at once, and is down for
