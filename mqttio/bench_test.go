@@ -66,6 +66,33 @@ func BenchmarkCheckPublish(b *testing.B) {
 	}
 }
 
+// BenchmarkNext is the cost of a PUBLISH of 128 bytes in a stream.
+func BenchmarkNext(b *testing.B) {
+	for _, d := range []mqttio.Direction{mqttio.Up, mqttio.Down} {
+		for _, v := range []mqttio.Version{mqttio.V311, mqttio.V5} {
+			b.Run(d.String()+"/"+v.String(), func(b *testing.B) {
+				wire := bytes.Repeat(publish128(v), 90)
+				s := mqttio.Stream{Direction: d, Version: v, Limit: mqttio.MaxPacketSize}
+				defer s.Close()
+				r := bytes.NewReader(nil)
+				b.ReportAllocs()
+				for b.Loop() {
+					_, err := s.Next()
+					if err != nil {
+						s.Done()
+						if r.Len() == 0 {
+							r.Reset(wire)
+						}
+						if _, err := s.Fill(r); err != nil {
+							b.Fatal(err)
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
 func BenchmarkParsePublish(b *testing.B) {
 	pkt := publish128(mqttio.V5)
 	h, _ := mqttio.ParseHeader(pkt)

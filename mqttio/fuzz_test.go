@@ -59,6 +59,9 @@ func FuzzParseHeader(f *testing.F) {
 // outside of the packet.
 func FuzzCheck(f *testing.F) {
 	addGolden(f)
+	f.Add([]byte{0x32, 5, 0, 1, 't', 0, 0}) // packet identifier 0
+	f.Add([]byte{0x30, 3, 0, 1, '+'})
+	f.Add([]byte{0x30, 0x83, 0, 0, 1, 't'}) // a length of more bytes than it needs
 	f.Fuzz(func(t *testing.T, in []byte) {
 		h, err := mqttio.ParseHeader(in)
 		if err != nil {
@@ -70,6 +73,8 @@ func FuzzCheck(f *testing.F) {
 			up, down := mqttio.Check(h, in, v, mqttio.Up), mqttio.Check(h, in, v, mqttio.Down)
 			checkAgrees(t, h, in, v, up, mqttio.Up)
 			checkAgrees(t, h, in, v, down, mqttio.Down)
+			streamAgrees(t, h, in, v, up, mqttio.Up)
+			streamAgrees(t, h, in, v, down, mqttio.Down)
 			bothWays := h.Type() >= mqttio.TypePublish && h.Type() <= mqttio.TypePubcomp || v == mqttio.V5 && h.Type() >= mqttio.TypeDisconnect
 			if up == nil && down != nil && bothWays {
 				t.Fatalf("%v % x: passes up but not down: %v", v, in, down)
@@ -80,6 +85,30 @@ func FuzzCheck(f *testing.F) {
 			t.Fatalf("% x was changed to % x", before, in)
 		}
 	})
+}
+
+// streamAgrees holds what a stream says of a whole packet, which may have recognized it at a glance, against ParseHeader and Check.
+func streamAgrees(t *testing.T, h mqttio.Header, in []byte, v mqttio.Version, said error, d mqttio.Direction) {
+	if len(in) < h.Size() || h.Size() > mqttio.MaxWhole {
+		return
+	}
+	s := mqttio.Stream{Direction: d, Version: v, Limit: mqttio.MaxPacketSize}
+	defer s.Close()
+	for r := bytes.NewReader(in); r.Len() > 0; {
+		if _, err := s.Fill(r); err != nil {
+			t.Fatal(err)
+		}
+		p, err := s.Next()
+		switch {
+		case err == mqttio.ErrShort && r.Len() > 0: // a larger buffer is needed
+		case err != said:
+			t.Fatalf("%v %v % x: stream says %v, Check %v", v, d, in, err, said)
+		case err != nil:
+			return
+		case p.Header != h || !bytes.Equal(p.Bytes, in) || !p.Whole():
+			t.Fatalf("%v %v % x: stream finds %+v", v, d, in, p)
+		}
+	}
 }
 
 // checkAgrees holds what Check said of a packet against the rest of the package.

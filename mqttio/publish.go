@@ -109,6 +109,39 @@ func checkPublishHead(h Header, head []byte, v Version, d Direction) (n int, err
 	return n, nil
 }
 
+// commonPublish recognizes the packet that most are: a whole PUBLISH of less than 16 KiB with an ASCII topic and, in MQTT 5, without
+// properties. It proves in one pass what ParseHeader and Check prove, and returns the header. Of all other packets it says nothing.
+func commonPublish(b []byte, v Version, d Direction) (h Header, ok bool) {
+	if len(b) < 5 || v == 0 || b[0]>>4 != byte(TypePublish) || flagsPublish>>(b[0]&15)&1 == 0 {
+		return h, false
+	}
+	h = Header{b[0], int(b[1]), 2}
+	if b[1] >= 0x80 {
+		h.Remaining, h.Len = int(b[1]&0x7F)|int(b[2])<<7, 3
+		if b[2] == 0 || b[2] >= 0x80 {
+			return h, false
+		}
+	}
+	if len(b) < h.Size() || h.Remaining < 2 {
+		return h, false
+	}
+	b = b[h.Len:h.Size()]
+	topic := int(b[0])<<8 | int(b[1])
+	n := 2 + topic
+	if h.QoS() > 0 {
+		n += 2
+	}
+	switch {
+	case topic == 0 || n > len(b):
+		return h, false
+	case n > 2+topic && b[n-2]|b[n-1] == 0:
+		return h, false
+	case v == V5 && (n == len(b) || b[n] != 0):
+		return h, false
+	}
+	return h, d == Down || plainTopicName(b[2:2+topic])
+}
+
 // CheckProperties checks the properties of a PUBLISH of version v up that ParsePublishHead has read, which CheckPublishHead does
 // not look at. The error is an *Error.
 func (p Publish) CheckProperties(v Version) error {

@@ -87,10 +87,12 @@ func (s *Stream) Next() (p Packet, err error) {
 	if s.Version == 0 && s.Direction == Up && Type(b[0]>>4) != TypeConnect {
 		return p, ErrNotConnect
 	}
-	h, err := ParseHeader(b)
-	if err != nil {
-		s.want = 0
-		return p, err
+	h, common := commonPublish(b, s.Version, s.Direction)
+	if !common {
+		if h, err = ParseHeader(b); err != nil {
+			s.want = 0
+			return p, err
+		}
 	}
 	size := h.Size()
 	if size > s.Limit {
@@ -103,7 +105,7 @@ func (s *Stream) Next() (p Packet, err error) {
 		return p, ErrRunFull
 	}
 	b = b[:size]
-	if s.Version != 0 {
+	if s.Version != 0 && !common {
 		if err := Check(h, b, s.Version, s.Direction); err != nil {
 			return p, err
 		}

@@ -45,19 +45,27 @@ func checkOddString(s []byte) error {
 
 // checkTopicName checks a Topic Name: a UTF-8 Encoded String without wildcards. An empty one passes.
 func checkTopicName(s []byte) error {
+	if plainTopicName(s) {
+		return nil
+	}
+	return checkOddTopicName(s)
+}
+
+// plainTopicName reports whether s is ASCII and has no NUL and no wildcard.
+func plainTopicName(s []byte) bool {
 	for len(s) >= 8 {
 		x := binary.LittleEndian.Uint64(s)
 		if x&highs|zeros(x)|zeros(x^'#'*ones)|zeros(x^'+'*ones) != 0 {
-			return checkOddTopicName(s)
+			return false
 		}
 		s = s[8:]
 	}
 	for _, c := range s {
 		if c == 0 || c == '#' || c == '+' || c >= utf8.RuneSelf {
-			return checkOddTopicName(s)
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 func checkOddTopicName(s []byte) error {
