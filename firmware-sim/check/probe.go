@@ -81,9 +81,9 @@ func (p *probe) build(form profile.Request, extra ...string) wire.Request {
 // shake asks with a form and fails unless the answer is 101.
 func (p *probe) shake(form profile.Request) (*wire.Response, wire.Request, error) {
 	req := p.build(form)
-	_, resp, err := p.ask(req)
+	conn, resp, err := p.ask(req)
 	if err == nil && resp.Status != 101 {
-		err = errors.New(resp.StatusLine())
+		err = errors.New(resp.Refusal(conn))
 	}
 	return resp, req, err
 }
@@ -127,7 +127,7 @@ func (p *probe) upgrade() (*peer, error) {
 		return nil, err
 	}
 	if resp.Status != 101 {
-		return nil, fmt.Errorf("handshake: %s", resp.StatusLine())
+		return nil, fmt.Errorf("handshake: %s", resp.Refusal(conn))
 	}
 	if len(resp.After) > 0 {
 		return nil, fmt.Errorf("%d B came with the 101", len(resp.After))
@@ -162,7 +162,7 @@ func (w *peer) login(will *packet.Message) error {
 func (w *peer) connack() error {
 	ack, err := w.await(packet.CONNACK)
 	if err == nil && ack.Code != 0 {
-		err = fmt.Errorf("CONNACK with code %d", ack.Code)
+		err = fmt.Errorf("CONNACK with code %s", packet.ConnackText(ack.Code))
 	}
 	return err
 }

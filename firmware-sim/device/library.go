@@ -3,6 +3,7 @@ package device
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/url"
@@ -18,6 +19,7 @@ import (
 
 	"mqtt-ws-bridge/firmware-sim/impair"
 	"mqtt-ws-bridge/firmware-sim/packet"
+	"mqtt-ws-bridge/firmware-sim/wire"
 )
 
 // library is a device that is not imitated: autopaho over coder/websocket, with their own reconnecting, keepalive and
@@ -159,9 +161,13 @@ func (l *library) dial(ctx context.Context, _ autopaho.ClientConfig, _ *url.URL)
 	if target.Path == "" {
 		target.Path = d.profile.Request.Path
 	}
-	ws, _, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport},
+	ws, answer, err := websocket.Dial(ctx, target.String(), &websocket.DialOptions{HTTPClient: &http.Client{Transport: transport},
 		HTTPHeader: header, Subprotocols: slices.Clone(d.profile.Request.Subprotocols)})
 	if err != nil {
+		if answer != nil && answer.StatusCode != http.StatusSwitchingProtocols {
+			body, _ := io.ReadAll(answer.Body) // the library keeps the first 1,024 bytes
+			err = errors.New("handshake: " + wire.Refusal(answer.Proto+" "+answer.Status, body))
+		}
 		return nil, err
 	}
 	ws.SetReadLimit(-1)

@@ -101,7 +101,7 @@ func (s *session) upgrade() error {
 	}
 	problems := d.profile.Response.Verify(req, d.profile.Request.Subprotocols, d.profile.Request.Extensions, resp)
 	if resp.Status != 101 {
-		return fmt.Errorf("handshake: %s", resp.StatusLine())
+		return fmt.Errorf("handshake: %s", resp.Refusal(s.conn))
 	}
 	for _, p := range problems {
 		d.counters.Fault(p)

@@ -43,8 +43,8 @@ type ProfileResult struct {
 	Refused   int64                   `json:"hostile_refused"`
 	Published int64                   `json:"published"`
 	Received  int64                   `json:"received"`
-	BytesUp   int64                   `json:"bytes_up"`
-	BytesDown int64                   `json:"bytes_down"`
+	BytesUp   int64                   `json:"up_bytes"`
+	BytesDown int64                   `json:"down_bytes"`
 	Faults    map[profile.Fault]int64 `json:"faults,omitempty"`
 	Errors    map[string]int64        `json:"errors,omitempty"`
 	// Absent devices never got online.

@@ -15,16 +15,16 @@ import (
 
 // Spec says what is wrong with a connection. The zero value is a good one. Read-only once in use.
 type Spec struct {
-	Latency   time.Duration // each way
-	Jitter    time.Duration // added to Latency, uniform in [0, Jitter)
-	Bandwidth int           // bytes per second each way, 0 for unlimited
-	Stall     time.Duration // pause in the middle of a write
-	StallP    float64       // share of writes that stall, 0 to 1
-	SlowRead  int           // bytes per second that the device reads
-	HalfOpen  float64       // share of connections that go silent for good without closing
-	HalfAfter time.Duration // when they do, at most
-	Reset     int           // bytes after which the connection is reset, both ways together
-	Storm     time.Duration // every so often the whole fleet is reset at once
+	Latency   time.Duration `json:"latency_ns"`                 // each way
+	Jitter    time.Duration `json:"jitter_ns"`                  // added to Latency, uniform in [0, Jitter)
+	Bandwidth int           `json:"bandwidth_bytes_per_second"` // bytes per second each way, 0 for unlimited
+	Stall     time.Duration `json:"stall_ns"`                   // pause in the middle of a write
+	StallP    float64       `json:"stall_share"`                // share of writes that stall, 0 to 1
+	SlowRead  int           `json:"slow_read_bytes_per_second"` // bytes per second that the device reads
+	HalfOpen  float64       `json:"half_open_share"`            // share of connections that go silent for good without closing
+	HalfAfter time.Duration `json:"half_open_after_ns"`         // when they do, at most
+	Reset     int           `json:"reset_after_bytes"`          // bytes after which the connection is reset, both ways together
+	Storm     time.Duration `json:"storm_every_ns"`             // every so often the whole fleet is reset at once
 }
 
 // Zero reports whether a connection under s is left as it is; a storm is the fleet's business.

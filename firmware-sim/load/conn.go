@@ -84,7 +84,7 @@ func (r *runner) greet(d *conn, e *wire.Endpoint) error {
 			return err
 		}
 		if resp.Status != 101 {
-			return fmt.Errorf("handshake: %s", resp.StatusLine())
+			return fmt.Errorf("handshake: %s", resp.Refusal(d.Conn))
 		}
 		if err := d.scan.feed(resp.After); err != nil {
 			return err

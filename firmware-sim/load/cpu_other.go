@@ -2,4 +2,6 @@
 
 package load
 
-func processorTime() (user, system float64) { return 0, 0 }
+import "time"
+
+func processorTime() (user, system time.Duration) { return 0, 0 }

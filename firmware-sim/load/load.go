@@ -58,25 +58,25 @@ type Config struct {
 
 // Result is what a load measured. Its JSON form is the interface to benchmarks.
 type Result struct {
-	Mode           Mode           `json:"mode"`
-	URL            string         `json:"url"`
-	Devices        int            `json:"devices"`
-	Connected      int            `json:"connected"`
-	ConnectSeconds float64        `json:"connect_seconds"`
-	Seconds        float64        `json:"seconds"`
-	Sent           int64          `json:"sent"`
-	Received       int64          `json:"received"`
-	Acked          int64          `json:"acked"`
-	BytesUp        int64          `json:"bytes_up"`
-	BytesDown      int64          `json:"bytes_down"`
-	FloodSent      int64          `json:"flood_sent,omitempty"`
-	Connects       int64          `json:"connects,omitempty"`
-	Flushed        int            `json:"flushed"` // devices whose last PINGREQ was answered: all before it went through
-	Lost           int64          `json:"lost"`    // what the loop can tell: unanswered, or flooded and not received
-	Latency        verify.Latency `json:"latency"`
-	UserSeconds    float64        `json:"cpu_user_seconds"` // of this process, during the measurement
-	SystemSeconds  float64        `json:"cpu_system_seconds"`
-	Errors         []string       `json:"errors,omitempty"`
+	Mode       Mode           `json:"mode"`
+	URL        string         `json:"url"`
+	Devices    int            `json:"devices"`
+	Connected  int            `json:"connected"`
+	Connecting time.Duration  `json:"connect_ns"`
+	Measured   time.Duration  `json:"measured_ns"`
+	Sent       int64          `json:"sent"`
+	Received   int64          `json:"received"`
+	Acked      int64          `json:"acked"`
+	BytesUp    int64          `json:"up_bytes"`
+	BytesDown  int64          `json:"down_bytes"`
+	FloodSent  int64          `json:"flood_sent,omitempty"`
+	Connects   int64          `json:"connects,omitempty"`
+	Flushed    int            `json:"flushed"` // devices whose last PINGREQ was answered: all before it went through
+	Lost       int64          `json:"lost"`    // what the loop can tell: unanswered, or flooded and not received
+	Latency    verify.Latency `json:"latency"`
+	UserTime   time.Duration  `json:"cpu_user_ns"` // of this process, during the measurement
+	SystemTime time.Duration  `json:"cpu_system_ns"`
+	Errors     []string       `json:"errors,omitempty"`
 }
 
 // Clean reports whether everything connected, was delivered as far as the load can tell, and nothing failed. A flood of which
@@ -162,14 +162,14 @@ func Run(ctx context.Context, c Config) (*Result, error) {
 		}
 		r.flood = r.connectAll(ctx, broker, c.Flood, c.Devices)
 	}
-	res.Connected, res.ConnectSeconds = len(r.devices), time.Since(begin).Seconds()
+	res.Connected, res.Connecting = len(r.devices), time.Since(begin)
 
 	user, system := processorTime()
 	begin = time.Now()
 	r.measure(ctx, res)
-	res.Seconds = time.Since(begin).Seconds()
+	res.Measured = time.Since(begin)
 	userAfter, systemAfter := processorTime()
-	res.UserSeconds, res.SystemSeconds = userAfter-user, systemAfter-system
+	res.UserTime, res.SystemTime = userAfter-user, systemAfter-system
 	r.collect(res)
 	return res, nil
 }

@@ -19,33 +19,33 @@ const (
 
 // Profile describes one client library. Profiles are values: modifiers change copies.
 type Profile struct {
-	Name    string
-	Summary string   // what it does on the wire, one line
-	Known   []string // where that is known from
-	Engine  Engine
+	Name    string   `json:"name"`
+	Summary string   `json:"summary"`    // what it does on the wire, one line
+	Known   []string `json:"known_from"` // where that is known from
+	Engine  Engine   `json:"engine"`
 
-	Request  Request
-	Response ResponseRules
-	Uplink   Uplink
-	Receiver Receiver
-	Closing  Closing
+	Request  Request       `json:"request"`
+	Response ResponseRules `json:"response"`
+	Uplink   Uplink        `json:"uplink"`
+	Receiver Receiver      `json:"receiver"`
+	Closing  Closing       `json:"closing"`
 
-	MQTT            packet.Version
-	KeepAlive       time.Duration
-	PingAt          float64 // share of the keepalive after which PINGREQ is sent
-	Reconnect       Backoff
-	UnsolicitedPong time.Duration // 0 for never
-	Hostile         bool          // must be refused, not served
+	MQTT            packet.Version `json:"mqtt_level"`
+	KeepAlive       time.Duration  `json:"keep_alive_ns"`
+	PingAt          float64        `json:"ping_after_share"` // share of the keepalive after which PINGREQ is sent
+	Reconnect       Backoff        `json:"reconnect"`
+	UnsolicitedPong time.Duration  `json:"unsolicited_pong_ns"` // 0 for never
+	Hostile         bool           `json:"hostile"`             // must be refused, not served
 
-	Power Power
-	Radio impair.Spec
-	OTA   bool
+	Power Power       `json:"power"`
+	Radio impair.Spec `json:"radio"`
+	OTA   bool        `json:"ota"`
 }
 
 // Power is when a device is awake.
 type Power struct {
-	Doze  time.Duration // pings and messages wait for a wake-up this far apart
-	Sleep time.Duration // leaves after each batch of messages and comes back after this long
+	Doze  time.Duration `json:"doze_ns"`  // pings and messages wait for a wake-up this far apart
+	Sleep time.Duration `json:"sleep_ns"` // leaves after each batch of messages and comes back after this long
 }
 
 // HostForm is how the Host header is written.
@@ -72,14 +72,14 @@ const (
 
 // Request is how a library asks for the upgrade.
 type Request struct {
-	Subprotocols []string // offered in one header line, as a list
-	Protocol     string   // spelling of the header name, when odd
-	Host         HostForm
-	Origin       OriginForm
-	UserAgent    string
-	Extensions   string
-	Path         string // used when the URL has none
-	QueryBytes   int    // length of a presigned query appended to the path
+	Subprotocols []string   `json:"subprotocols"` // offered in one header line, as a list
+	Protocol     string     `json:"protocol"`     // spelling of the header name, when odd
+	Host         HostForm   `json:"host"`
+	Origin       OriginForm `json:"origin"`
+	UserAgent    string     `json:"user_agent"`
+	Extensions   string     `json:"extensions"`
+	Path         string     `json:"path"`        // used when the URL has none
+	QueryBytes   int        `json:"query_bytes"` // length of a presigned query appended to the path
 }
 
 // Cut is how packets become frames.
@@ -107,12 +107,12 @@ const (
 
 // Uplink is how bytes go up.
 type Uplink struct {
-	Cut         Cut
-	Chunk       int
-	Mask        MaskForm
-	HeaderApart bool // frame header and payload are two writes
-	WideAt64K   bool // a payload of 65,535 bytes gets a 64-bit length
-	AsText      bool // text frames: an offence
+	Cut         Cut      `json:"cut"`
+	Chunk       int      `json:"chunk_bytes"`
+	Mask        MaskForm `json:"mask"`
+	HeaderApart bool     `json:"header_apart"` // frame header and payload are two writes
+	WideAt64K   bool     `json:"wide_at_64k"`  // a payload of 65,535 bytes gets a 64-bit length
+	AsText      bool     `json:"as_text"`      // text frames: an offence
 }
 
 // Action is what a receiver does with something it was not made for.
@@ -141,34 +141,34 @@ const (
 
 // Receiver is what a library can take.
 type Receiver struct {
-	MaxFrame          int // bytes; 0 for no limit of its own
-	MaxFrameClose     uint16
-	Accumulator       int // bytes of one TCP read that fit; 0 for no limit
-	MQTTBuffer        int // largest packet; larger ones are lost
-	Continuation      Action
-	Text              Action
-	Empty             Action
-	Ping              PingAnswer
-	OnePacketPerFrame bool
-	MidFrame          time.Duration // longest pause inside a frame
+	MaxFrame          int           `json:"max_frame_bytes"` // bytes; 0 for no limit of its own
+	MaxFrameClose     uint16        `json:"max_frame_close_code"`
+	Accumulator       int           `json:"accumulator_bytes"` // bytes of one TCP read that fit; 0 for no limit
+	MQTTBuffer        int           `json:"mqtt_buffer_bytes"` // largest packet; larger ones are lost
+	Continuation      Action        `json:"continuation"`
+	Text              Action        `json:"text"`
+	Empty             Action        `json:"empty"`
+	Ping              PingAnswer    `json:"ping"`
+	OnePacketPerFrame bool          `json:"one_packet_per_frame"`
+	MidFrame          time.Duration `json:"mid_frame_ns"` // longest pause inside a frame
 }
 
 // Closing is how a library leaves.
 type Closing struct {
-	Plain    bool   // TCP close, no CLOSE frame
-	Payload  []byte // of the CLOSE frame
-	Unmasked bool   // its CLOSE (and answer to one) is not masked
-	NoReply  bool   // does not answer a server's CLOSE
+	Plain    bool   `json:"plain"`    // TCP close, no CLOSE frame
+	Payload  []byte `json:"payload"`  // of the CLOSE frame
+	Unmasked bool   `json:"unmasked"` // its CLOSE (and answer to one) is not masked
+	NoReply  bool   `json:"no_reply"` // does not answer a server's CLOSE
 }
 
 // Backoff is how a library comes back.
 type Backoff struct {
-	First  time.Duration // before the first attempt
-	Factor float64       // 1 for constant
-	Max    time.Duration
-	Jitter float64 // share of the delay, to both sides
-	Full   bool    // anywhere between zero and the delay
-	AtOnce bool    // the first attempt does not wait
+	First  time.Duration `json:"first_ns"` // before the first attempt
+	Factor float64       `json:"factor"`   // 1 for constant
+	Max    time.Duration `json:"max_ns"`
+	Jitter float64       `json:"jitter"`  // share of the delay, to both sides
+	Full   bool          `json:"full"`    // anywhere between zero and the delay
+	AtOnce bool          `json:"at_once"` // the first attempt does not wait
 }
 
 // Delay returns the wait before attempt n, counted from 0.

@@ -52,18 +52,18 @@ const (
 
 // ResponseRules is how a library reads the answer to its upgrade request.
 type ResponseRules struct {
-	Limit       int  // bytes of head that fit; 0 for 64 KiB
-	OneRead     bool // the whole head must come with the first read
-	LosesAfter  bool // bytes that came with the head are lost
-	NoStatus    bool // the status line is not looked at
-	Upgrade     ValueRule
-	Connection  ValueRule
-	Accept      bool
-	AcceptSpace bool // looks for ": "
-	Subprotocol ValueRule
-	Extensions  ExtensionRule
-	NeedsValues bool // an empty value or a line without colon crashes it
-	NeedsSpace  bool // "Connection:Upgrade" without a space is refused
+	Limit       int           `json:"limit_bytes"` // bytes of head that fit; 0 for 64 KiB
+	OneRead     bool          `json:"one_read"`    // the whole head must come with the first read
+	LosesAfter  bool          `json:"loses_after"` // bytes that came with the head are lost
+	NoStatus    bool          `json:"no_status"`   // the status line is not looked at
+	Upgrade     ValueRule     `json:"upgrade"`
+	Connection  ValueRule     `json:"connection"`
+	Accept      bool          `json:"accept"`
+	AcceptSpace bool          `json:"accept_space"` // looks for ": "
+	Subprotocol ValueRule     `json:"subprotocol"`
+	Extensions  ExtensionRule `json:"extensions"`
+	NeedsValues bool          `json:"needs_values"` // an empty value or a line without colon crashes it
+	NeedsSpace  bool          `json:"needs_space"`  // "Connection:Upgrade" without a space is refused
 }
 
 // Problem is a fault with what was seen.

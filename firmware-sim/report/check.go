@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strings"
-	"text/tabwriter"
 
 	"mqtt-ws-bridge/firmware-sim/check"
 )
@@ -21,24 +20,23 @@ func Check(w io.Writer, url string, outcomes []check.Outcome, markdown bool) err
 		_, err := fmt.Fprintf(w, "\n%d of %d assertions hold.\n", len(outcomes)-failed, len(outcomes))
 		return err
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintf(t, "RESULT\tASSERTION\tRULE\tSEEN\n")
+	p := &page{w: w}
+	rows := [][]string{{"RESULT", "ASSERTION", "SEEN"}}
 	for _, o := range outcomes {
-		fmt.Fprintf(t, "%s\t%s\t%s\t%.90s\n", o.Status, o.ID, o.Rule, o.Seen)
+		rows = append(rows, []string{string(o.Status), o.ID, fmt.Sprintf("%.*s", columns-36, o.Seen)})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	p.table(rows)
 	for _, o := range outcomes {
 		if o.Status == check.Fail {
-			fmt.Fprintf(w, "\n%s: %s\n    seen: %s\n", o.ID, o.Title, o.Seen)
+			p.line("\n%s: %s (%s)", o.ID, o.Title, o.Rule)
+			p.line("    seen: %s", o.Seen)
 			if len(o.Breaks) > 0 {
-				fmt.Fprintf(w, "    breaks: %s\n", strings.Join(o.Breaks, ", "))
+				p.line("    breaks: %s", strings.Join(o.Breaks, ", "))
 			}
 		}
 	}
-	_, err := fmt.Fprintf(w, "\n%s: %d of %d assertions hold; verdict: %s\n", url, len(outcomes)-failed, len(outcomes), verdict(failed == 0))
-	return err
+	p.line("\n%s: %d of %d assertions hold; verdict: %s", url, len(outcomes)-failed, len(outcomes), verdict(failed == 0))
+	return p.err
 }
 
 func bold(s check.Status) string {

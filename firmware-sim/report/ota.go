@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"io"
-	"text/tabwriter"
 
 	"mqtt-ws-bridge/firmware-sim/ota"
 )
@@ -26,21 +25,19 @@ func Updates(w io.Writer, outcomes []ota.Outcome) error {
 			good[k]++
 		}
 	}
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, "FATE\tMUST END AS\tDEVICES\tAS EXPECTED")
+	p := &page{w: w}
+	rows := [][]string{{"FATE", "MUST END AS", "DEVICES", "AS EXPECTED"}}
 	for _, k := range order {
-		fmt.Fprintf(t, "%s\t%s\t%d\t%d\n", k.fate, k.expected, count[k], good[k])
+		rows = append(rows, []string{string(k.fate), string(k.expected), fmt.Sprint(count[k]), fmt.Sprint(good[k])})
 	}
-	if err := t.Flush(); err != nil {
-		return err
-	}
+	p.table(rows)
 	for _, o := range outcomes {
 		if !o.OK {
-			fmt.Fprintf(w, "%s: %s, expected %s, got %q %s\n", o.Device, o.Fate, o.Expected, o.State, o.Detail)
+			p.line("%s: %s, expected %s, got %q %s", o.Device, o.Fate, o.Expected, o.State, o.Detail)
 		}
 	}
-	_, err := fmt.Fprintln(w)
-	return err
+	p.line("")
+	return p.err
 }
 
 // UpdateCases turns outcomes into JUnit cases.

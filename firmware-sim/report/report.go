@@ -9,7 +9,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"text/tabwriter"
 	"time"
 
 	"mqtt-ws-bridge/firmware-sim/fleet"
@@ -25,50 +24,83 @@ func JSON(w io.Writer, v any) error {
 
 // Run writes a fleet's result as tables.
 func Run(w io.Writer, r *fleet.Result) error {
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	line := func(format string, args ...any) { fmt.Fprintf(t, format+"\n", args...) }
-	line("%d devices at %s, seed %d, %s\n", r.Devices, r.URL, r.Seed, r.Elapsed.Round(time.Millisecond))
-	line("PROFILE\tDEVICES\tCONNECTS\tFAILED\tLOST CONN.\tPUBLISHED\tRECEIVED\tUP\tDOWN\tFAULTS")
-	for _, p := range r.Profiles {
+	p := &page{w: w}
+	p.line("%d devices at %s, seed %d, %s", r.Devices, r.URL, r.Seed, r.Elapsed.Round(time.Millisecond))
+	p.line("")
+	profiles(p, r)
+	deliveries(p, r)
+	if c := r.Commands; c != nil {
+		p.line("commands %d, answered %d, interrupted %d, unanswered %d, round trip p50 %s, p99 %s", c.Sent, c.Answered,
+			c.Interrupted, c.Unanswered, short(c.RoundTrip.P50), short(c.RoundTrip.P99))
+	}
+	p.line("births %d, wills %d", r.Births, r.Wills)
+	p.line("verified over MQTT %s, gaps of the verifying subscriber %d", r.WitnessMQTT, r.WitnessGaps)
+	p.line("at the end waited %s for devices; %s of silence allowed, %s in all%s", short(r.End.Waited), short(r.End.Silence), short(r.End.Limit), cutShort(r.End))
+	p.line("memory %s per device (%d online; resident +%s, heap +%s, stacks +%s)", Size(r.Memory.PerDevice), r.Memory.Devices,
+		Size(r.Memory.Resident), Size(r.Memory.Heap), Size(r.Memory.Stacks))
+	lost(p, r)
+	for _, b := range r.Delivery.Behind {
+		p.line("reordered: %s message %d (QoS %d) behind %d", r.Names[b.Device], b.Seq, b.QoS, b.After)
+	}
+	errors(p, r)
+	p.line("")
+	var checks [][]string
+	for _, f := range r.Checks {
+		checks = append(checks, []string{mark(f.OK), f.Name, f.Detail})
+	}
+	p.described(checks)
+	p.line("\nverdict: %s", verdict(r.Clean))
+	return p.err
+}
+
+// profiles writes what became of the devices of each profile: first of their connections, then of what they said and heard.
+func profiles(p *page, r *fleet.Result) {
+	links := [][]string{{"PROFILE", "DEVICES", "CONNECTS", "FAILED", "LOST", "FAULTS"}}
+	bytes := [][]string{{"PROFILE", "PUBLISHED", "RECEIVED", "UP", "DOWN"}}
+	for _, x := range r.Profiles {
 		faults := int64(0)
-		for _, n := range p.Faults {
+		for _, n := range x.Faults {
 			faults += n
 		}
-		line("%s\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%d", p.Name, p.Devices, p.Connects, p.Failures, p.Losses, p.Published,
-			p.Received, Size(p.BytesUp), Size(p.BytesDown), faults)
+		links = append(links, []string{x.Name, fmt.Sprint(x.Devices), fmt.Sprint(x.Connects), fmt.Sprint(x.Failures), fmt.Sprint(x.Losses), fmt.Sprint(faults)})
+		bytes = append(bytes, []string{x.Name, fmt.Sprint(x.Published), fmt.Sprint(x.Received), Size(x.BytesUp), Size(x.BytesDown)})
 	}
-	line("\nQOS\tSENT\tRESENT\tACKED\tARRIVED\tLOST\tUNFINISHED\tDOUBLED\tREDELIVERED\tREORDERED\tP50\tP99\tMAX")
+	p.table(links)
+	p.line("")
+	p.table(bytes)
+	p.line("")
+}
+
+// deliveries writes a column for each QoS that was used.
+func deliveries(p *page, r *fleet.Result) {
+	head := []string{"MESSAGES"}
+	var rows [][]string
 	for q, x := range r.Delivery.QoS {
 		if x.Sent == 0 {
 			continue
 		}
+		head = append(head, fmt.Sprintf("QOS %d", q))
 		l := r.Delivery.Latency[q]
-		line("%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%d\t%s\t%s\t%s", q, x.Sent, x.Resent, x.Acked, x.Received, x.Lost, x.Unfinished+x.Unacknowledged, x.Doubles,
-			x.Redelivered, x.Reordered, short(l.P50), short(l.P99), short(l.Max))
+		for i, cell := range []struct{ name, value string }{
+			{"sent", fmt.Sprint(x.Sent)}, {"resent", fmt.Sprint(x.Resent)}, {"acknowledged", fmt.Sprint(x.Acked)},
+			{"arrived", fmt.Sprint(x.Received)}, {"lost", fmt.Sprint(x.Lost)}, {"unfinished", fmt.Sprint(x.Unfinished + x.Unacknowledged)},
+			{"doubled", fmt.Sprint(x.Doubles)}, {"redelivered", fmt.Sprint(x.Redelivered)}, {"reordered", fmt.Sprint(x.Reordered)},
+			{"p50", short(l.P50)}, {"p99", short(l.P99)}, {"max", short(l.Max)},
+		} {
+			if i == len(rows) {
+				rows = append(rows, []string{cell.name})
+			}
+			rows[i] = append(rows[i], cell.value)
+		}
 	}
-	if c := r.Commands; c != nil {
-		line("\ncommands %d, answered %d, interrupted %d, unanswered %d, round trip p50 %s, p99 %s", c.Sent, c.Answered,
-			c.Interrupted, c.Unanswered, short(c.RoundTrip.P50), short(c.RoundTrip.P99))
+	if len(rows) > 0 {
+		p.table(append([][]string{head}, rows...))
+		p.line("")
 	}
-	line("births %d, wills %d, gaps of the verifying subscriber %d", r.Births, r.Wills, r.WitnessGaps)
-	line("at the end waited %s for devices; %s of silence allowed, %s in all%s", short(r.End.Waited), short(r.End.Silence), short(r.End.Limit), cutShort(r.End))
-	line("memory %s per device (%d online; resident +%s, heap +%s, stacks +%s)", Size(r.Memory.PerDevice), r.Memory.Devices,
-		Size(r.Memory.Resident), Size(r.Memory.Heap), Size(r.Memory.Stacks))
-	lost(line, r)
-	for _, b := range r.Delivery.Behind {
-		line("reordered: %s message %d (QoS %d) behind %d", r.Names[b.Device], b.Seq, b.QoS, b.After)
-	}
-	errors(line, r)
-	line("")
-	for _, f := range r.Checks {
-		line("%s\t%s\t%s", mark(f.OK), f.Name, f.Detail)
-	}
-	line("\nverdict: %s", verdict(r.Clean))
-	return t.Flush()
 }
 
 // lost lists the first lost ranges; all of them are in the JSON.
-func lost(line func(string, ...any), r *fleet.Result) {
+func lost(p *page, r *fleet.Result) {
 	const most = 10
 	shown := 0
 	for _, d := range r.Delivery.Lost {
@@ -76,11 +108,11 @@ func lost(line func(string, ...any), r *fleet.Result) {
 			if shown++; shown > most {
 				continue
 			}
-			line("%s: %s %s", fate(x), r.Names[d.Device], describe(x))
+			p.line("%s: %s %s", fate(x), r.Names[d.Device], describe(x))
 		}
 	}
 	if more := shown - most + r.Delivery.Omitted; more > 0 {
-		line("%d more ranges of lost or unfinished messages, see --json", more)
+		p.line("%d more ranges of lost or unfinished messages, see --json", more)
 	}
 }
 
@@ -106,14 +138,14 @@ func describe(x verify.Range) string {
 	return text + ")"
 }
 
-func errors(line func(string, ...any), r *fleet.Result) {
+func errors(w *page, r *fleet.Result) {
 	for _, p := range r.Profiles {
 		for i, text := range slices.Sorted(maps.Keys(p.Errors)) {
 			if i == 5 {
-				line("%s: %d further kinds of errors, see --json", p.Name, len(p.Errors)-i)
+				w.line("%s: %d further kinds of errors, see --json", p.Name, len(p.Errors)-i)
 				break
 			}
-			line("%s: %d x %s", p.Name, p.Errors[text], text)
+			w.line("%s: %d x %s", p.Name, p.Errors[text], text)
 		}
 	}
 }
@@ -162,8 +194,8 @@ func short(d time.Duration) string {
 
 // Progress is a run's state on one line.
 func Progress(p fleet.Progress) string {
-	return fmt.Sprintf("%s  online %d/%d  connects %d  sent %d  received %d  under way %d  faults %d", p.Elapsed.Round(time.Second),
-		p.Online, p.Devices, p.Connects, p.Sent, p.Received, p.Sent-p.Received, p.Faults)
+	return fmt.Sprintf("%s  online %d/%d  connects %d  sent %d  under way %d  faults %d", p.Elapsed.Round(time.Second),
+		p.Online, p.Devices, p.Connects, p.Sent, p.Sent-p.Received, p.Faults)
 }
 
 // Case is one test case of a JUnit file.

@@ -25,7 +25,7 @@ func result() *fleet.Result {
 		Profiles: []fleet.ProfileResult{{Name: "esp32-idf", Devices: 2, Connects: 3, Losses: 1, BytesUp: 20480, Absent: 1,
 			Faults: map[profile.Fault]int64{profile.PingHit: 2}, Errors: map[string]int64{"lost: EOF": 1}}},
 		Commands: &fleet.CommandReport{Sent: 5, Answered: 4, Interrupted: 1},
-		Births:   3, Wills: 1, WitnessGaps: 1, Memory: fleet.Memory{PerDevice: 17 << 10, Devices: 2},
+		Births:   3, Wills: 1, WitnessGaps: 1, WitnessMQTT: "5", Memory: fleet.Memory{PerDevice: 17 << 10, Devices: 2},
 		End:    fleet.End{Silence: 3 * time.Second, Limit: time.Minute, Waited: 61 * time.Second, CutShort: true},
 		Checks: []fleet.Finding{{Name: "nothing lost", Detail: "2 of 9"}, {Name: "in order", OK: true, Detail: "none"}},
 		Names:  map[int]string{0: "alpha", 1: "beta"}}
@@ -43,8 +43,8 @@ func TestRunSaysWhatHappened(t *testing.T) {
 	}
 	flat := strings.Join(strings.Fields(out.String()), " ")
 	for _, want := range []string{
-		"2 devices at ws://x/mqtt, seed 7, 1.234s", "esp32-idf 2 3 0 1 0 0 20.0 KiB 0 B 2", "1 9 0 6 6 2 1 0 0 0",
-		"commands 5, answered 4, interrupted 1, unanswered 0", "births 3, wills 1, gaps of the verifying subscriber 1",
+		"2 devices at ws://x/mqtt, seed 7, 1.234s", "esp32-idf 2 3 0 1 2", "esp32-idf 0 0 20.0 KiB 0 B", "MESSAGES QOS 1", "sent 9", "lost 2", "unfinished 1",
+		"commands 5, answered 4, interrupted 1, unanswered 0", "births 3, wills 1", "verified over MQTT 5, gaps of the verifying subscriber 1",
 		"at the end waited 1m1s for devices; 3s of silence allowed, 1m0s in all, and cut short",
 		"memory 17.0 KiB per device (2 online", "lost: alpha messages 3-4 (QoS 1, acknowledged)",
 		"unfinished: beta message 9 (QoS 1, never acknowledged)", "reordered: beta message 2 (QoS 1) behind 5",
@@ -140,7 +140,7 @@ func TestCheckNamesWhoBreaks(t *testing.T) {
 
 func TestLoadAndUpdates(t *testing.T) {
 	var out bytes.Buffer
-	r := &load.Result{Mode: load.Down, URL: "ws://x", Devices: 2, Connected: 2, Flushed: 2, Seconds: 2, Errors: []string{"odd"}}
+	r := &load.Result{Mode: load.Down, URL: "ws://x", Devices: 2, Connected: 2, Flushed: 2, Measured: 2 * time.Second, Errors: []string{"odd"}}
 	if err := report.Load(&out, r); err != nil || !strings.Contains(out.String(), "nothing was received") || !strings.Contains(out.String(), "error: odd") ||
 		!strings.Contains(out.String(), "flushed 2 of 2, lost 0; verdict: FAILED") {
 		t.Errorf("%v: %s", err, out.String())

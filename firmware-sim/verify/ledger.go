@@ -43,15 +43,21 @@ type entry struct {
 
 // Totals are the counts for one QoS.
 type Totals struct {
-	Sent, Resent, Received, Acked int64
+	Sent     int64 `json:"sent"`
+	Resent   int64 `json:"resent"`
+	Received int64 `json:"received"`
+	Acked    int64 `json:"acked"`
 	// Lost never arrived. LostAcked is the part of it that the broker had acknowledged: somebody broke a promise.
-	Lost, LostAcked int64
+	Lost      int64 `json:"lost"`
+	LostAcked int64 `json:"lost_acked"`
 	// Doubles arrived more often than they were sent. Redelivered arrived again after an honest resend.
-	Doubles, Redelivered int64
-	Reordered            int64
-	// Unfinished did not arrive, but the device still held it at the end and would have sent it again. Unacknowledged arrived,
-	// and the device held it all the same.
-	Unfinished, Unacknowledged int64
+	Doubles     int64 `json:"doubled"`
+	Redelivered int64 `json:"redelivered"`
+	Reordered   int64 `json:"reordered"`
+	// Unfinished did not arrive, but the device still had it at the end and would have sent it again. Unacknowledged arrived,
+	// and the device had it all the same.
+	Unfinished     int64 `json:"unfinished"`
+	Unacknowledged int64 `json:"unacknowledged"`
 }
 
 func (t *Totals) add(o Totals) {

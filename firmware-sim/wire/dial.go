@@ -8,6 +8,8 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -30,14 +32,41 @@ var ports = map[string]string{"ws": "80", "wss": "443", "tcp": "1883", "mqtt": "
 
 // NewEndpoint parses a URL of one of the schemes ws, wss, tcp (mqtt) and ssl (mqtts, tls).
 func NewEndpoint(raw string, config *tls.Config) (*Endpoint, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if !ok {
+		return nil, fmt.Errorf("%q has no scheme: want %s, or the same with %s", raw, likely(raw)+"://"+raw, others(likely(raw)))
+	}
 	u, err := url.Parse(raw)
 	if err != nil {
 		return nil, fmt.Errorf("%q is not a URL: %w", raw, err)
 	}
-	if ports[u.Scheme] == "" || u.Hostname() == "" {
+	switch {
+	case u.Hostname() != "" && (scheme == "http" || scheme == "https"):
+		return nil, fmt.Errorf("%q: want ws%s://%s, a WebSocket", raw, strings.TrimPrefix(scheme, "http"), rest)
+	case ports[u.Scheme] == "" || u.Hostname() == "":
 		return nil, fmt.Errorf("%q: want ws://HOST:PORT/PATH, or the same with wss, tcp or ssl", raw)
 	}
 	return &Endpoint{URL: u, TLS: config}, nil
+}
+
+// likely guesses the scheme of an address that has none, by its port.
+func likely(address string) string {
+	authority, _, _ := strings.Cut(address, "/")
+	_, port, _ := net.SplitHostPort(authority)
+	switch port {
+	case "1883":
+		return "tcp"
+	case "8883":
+		return "ssl"
+	case "443", "8084", "8443":
+		return "wss"
+	}
+	return "ws"
+}
+
+func others(scheme string) string {
+	all := slices.DeleteFunc([]string{"ws", "wss", "tcp", "ssl"}, func(s string) bool { return s == scheme })
+	return all[0] + ", " + all[1] + " or " + all[2]
 }
 
 // WebSocket reports whether MQTT travels in frames here.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // Request is an upgrade request, header line by header line.
@@ -152,4 +153,27 @@ func (r *Response) ReadBody(conn net.Conn, limit int) ([]byte, error) {
 	}
 	more, err := io.ReadAll(io.LimitReader(conn, int64(want-len(body))))
 	return append(body[:len(body):len(body)], more...), err
+}
+
+// maxRefusal bounds how much of a refusal's body is read and shown; bodyPatience bounds the wait for one whose end nobody announced.
+const (
+	maxRefusal   = 512
+	bodyPatience = time.Second
+)
+
+// Refusal is what an answer that is no 101 says: its status line, and the beginning of its body on one line, escaped. It leaves conn with a read
+// deadline that may have passed.
+func (r *Response) Refusal(conn net.Conn) string {
+	_ = conn.SetReadDeadline(time.Now().Add(bodyPatience))
+	body, _ := r.ReadBody(conn, maxRefusal) // what came before an error counts
+	return Refusal(r.StatusLine(), body)
+}
+
+// Refusal joins a status line with the beginning of a body on one line, escaped.
+func Refusal(status string, body []byte) string {
+	text := strings.TrimSpace(string(body[:min(len(body), maxRefusal)]))
+	if text == "" {
+		return fmt.Sprintf("%.200s", strings.Trim(strconv.Quote(status), `"`))
+	}
+	return fmt.Sprintf("%.200s: %.200q", strings.Trim(strconv.Quote(status), `"`), text)
 }

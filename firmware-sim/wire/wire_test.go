@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,40 @@ func TestEndpointURLs(t *testing.T) {
 		if e, err := wire.NewEndpoint(url, nil); err != nil || e.Address() != want {
 			t.Errorf("%s: %v %v", url, e, err)
 		}
+	}
+}
+
+// An address alone, as people type it, gets the scheme that its port suggests.
+func TestURLWithoutSchemeGetsOne(t *testing.T) {
+	for raw, want := range map[string]string{
+		"127.0.0.1:8083/mqtt": "ws://127.0.0.1:8083/mqtt, or the same with wss, tcp or ssl", "localhost:1883": "tcp://localhost:1883",
+		"broker.example": "ws://broker.example", "[::1]:8883": "ssl://[::1]:8883", "h:443/mqtt": "wss://h:443/mqtt",
+		"http://h:8083/mqtt": "want ws://h:8083/mqtt", "https://h/mqtt": "want wss://h/mqtt",
+	} {
+		if _, err := wire.NewEndpoint(raw, nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %s", raw, err, want)
+		}
+	}
+}
+
+// A refusal's body is shown, bounded and on one line, whatever is in it and whether or not its length is told.
+func TestRefusalShowsItsBody(t *testing.T) {
+	for _, x := range []struct{ answer, want string }{
+		{"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 13\r\n\r\nbroker-down: \n", `HTTP/1.1 503 Service Unavailable: "broker-down:"`},
+		{"HTTP/1.1 400 Bad\x1b[31m Request\r\n\r\na\r\nb\x1b\x00" + strings.Repeat("x", 5000), `HTTP/1.1 400 Bad\x1b[31m Request: "a\r\nb\x1b\x00xxx`},
+		{"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n", `HTTP/1.1 404 Not Found`},
+		{"HTTP/1.1 426 Upgrade Required\r\n\r\n", `HTTP/1.1 426 Upgrade Required`}, // and the connection stays open
+	} {
+		here, there := net.Pipe()
+		go func() { _, _ = there.Write([]byte(x.answer)) }()
+		resp, err := wire.ReadResponse(here, 1023)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := resp.Refusal(here); !strings.HasPrefix(got, x.want) || len(got) > 500 || strings.ContainsAny(got, "\r\n\x1b") {
+			t.Errorf("%.60q: %s", x.answer, got)
+		}
+		_, _ = here.Close(), there.Close()
 	}
 }
 

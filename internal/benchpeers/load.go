@@ -29,16 +29,16 @@ const drained = 60 * time.Second
 
 // simResult is what is read of firmware-sim's result.
 type simResult struct {
-	Devices   int     `json:"devices"`
-	Connected int     `json:"connected"`
-	Seconds   float64 `json:"seconds"`
-	Sent      int64   `json:"sent"`
-	Received  int64   `json:"received"`
-	Acked     int64   `json:"acked"`
-	FloodSent int64   `json:"flood_sent"`
-	Connects  int64   `json:"connects"`
-	Flushed   int     `json:"flushed"`
-	Lost      int64   `json:"lost"`
+	Devices   int           `json:"devices"`
+	Connected int           `json:"connected"`
+	Measured  time.Duration `json:"measured_ns"`
+	Sent      int64         `json:"sent"`
+	Received  int64         `json:"received"`
+	Acked     int64         `json:"acked"`
+	FloodSent int64         `json:"flood_sent"`
+	Connects  int64         `json:"connects"`
+	Flushed   int           `json:"flushed"`
+	Lost      int64         `json:"lost"`
 	Latency   struct {
 		P50 time.Duration `json:"p50_ns"`
 		P99 time.Duration `json:"p99_ns"`

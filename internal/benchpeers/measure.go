@@ -103,7 +103,7 @@ func (l load) sample(r *simResult, from, to mark) sample {
 	n := float64(max(1, l.operations(r)))
 	elapsed := to.at.Sub(from.at).Seconds()
 	if l.broker || l.mode == "connect" {
-		elapsed = r.Seconds
+		elapsed = r.Measured.Seconds()
 	}
 	return sample{
 		CPU:        micro(to.cpu-from.cpu) / n,
