@@ -86,6 +86,14 @@ func (e *Embedded) accept() {
 
 const acceptPause = 100 * time.Millisecond
 
+// Addr is where ordinary MQTT tools reach it, nil if nowhere.
+func (e *Embedded) Addr() net.Addr {
+	if e.listener == nil {
+		return nil
+	}
+	return e.listener.Addr()
+}
+
 // Ready is always true.
 func (e *Embedded) Ready() bool { return true }
 

@@ -51,15 +51,13 @@ type process struct {
 	budget       *budget.Budget
 	acceptErrors prometheus.Counter
 
-	bridge   *bridge.Bridge
-	quotas   *quota.Book        // nil if there are none
-	door     *keptDoor          // nil if access says nothing
-	loops    *loop.Loops        // nil where the system has none
-	pool     *upstream.Pool     // nil with the embedded broker
-	embedded *upstream.Embedded // nil with brokers of the user's
-	// embeddedListens says that the embedded broker is reachable over TCP too.
-	embeddedListens bool
-	brokerNames     []string
+	bridge      *bridge.Bridge
+	quotas      *quota.Book        // nil if there are none
+	door        *keptDoor          // nil if access says nothing
+	loops       *loop.Loops        // nil where the system has none
+	pool        *upstream.Pool     // nil with the embedded broker
+	embedded    *upstream.Embedded // nil with brokers of the user's
+	brokerNames []string
 
 	devices         *http.Server
 	deviceListeners []net.Listener
@@ -148,7 +146,6 @@ func (p *process) wireEmbedded() error {
 		return err
 	}
 	p.embedded, p.brokerNames = e, []string{upstream.EmbeddedName}
-	p.embeddedListens = address != "" && listenErr == nil
 	if listenErr != nil {
 		p.log.Warn("the embedded broker does without its own address", "address", address, "error", listenErr.Error())
 	}
