@@ -66,7 +66,7 @@ var (
 	ReasonMethod = &Reason{Label: "method-not-get", Status: http.StatusMethodNotAllowed,
 		Text: "a WebSocket is opened with GET"}
 	ReasonHTTPVersion = &Reason{Label: "http-version", Status: http.StatusUpgradeRequired,
-		Text: "a WebSocket is opened over HTTP/1.1"}
+		Text: "a WebSocket needs HTTP/1.1; a proxy in front: proxy_http_version 1.1, and pass on Upgrade and Connection"}
 	ReasonNotWebSocket = &Reason{Label: "not-websocket", Status: http.StatusUpgradeRequired,
 		Text: "this is a WebSocket endpoint; a proxy in front must pass on the headers Upgrade and Connection"}
 	ReasonWebSocketVersion = &Reason{Label: "websocket-version", Status: http.StatusUpgradeRequired,
