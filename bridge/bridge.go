@@ -102,19 +102,20 @@ type Place interface {
 
 // Limits bound what sessions may cost. All must be above zero unless said otherwise.
 type Limits struct {
-	Sessions       int           // at a time
-	Dials          int           // connections to brokers being made at a time
-	ConnectSize    int           // bytes of a CONNECT packet; at most mqttio.MaxWhole
-	ConnectTimeout time.Duration // from the upgrade to a whole CONNECT
-	DialTimeout    time.Duration // from CONNECT to a connection, waiting for a place among the Dials included
-	ConnackTimeout time.Duration // from the connection to CONNACK
-	PacketSize     int           // bytes of any other packet
-	WriteTimeout   time.Duration // for which either end may refuse to read
-	KeepAliveGrace time.Duration // added to one and a half times the keep alive; may be 0
-	IdleTimeout    time.Duration // for devices with keep alive 0; 0: none
-	PingInterval   time.Duration // between pings of the framing below MQTT; 0: none
-	Subscriptions  int           // that a session makes; 0: any
-	TopicLevels    int           // of a topic or filter of the device; 0: any
+	Sessions         int           // at a time
+	Dials            int           // connections to brokers being made at a time
+	ConnectSize      int           // bytes of a CONNECT packet; at most mqttio.MaxWhole
+	ConnectTimeout   time.Duration // from the upgrade to a whole CONNECT
+	DialTimeout      time.Duration // from CONNECT to a connection, waiting for a place among the Dials included
+	ConnackTimeout   time.Duration // from the connection to CONNACK
+	PacketSize       int           // bytes of any other packet
+	WriteTimeout     time.Duration // for which either end may refuse to read
+	KeepAliveGrace   time.Duration // added to one and a half times the keep alive; may be 0
+	IdleTimeout      time.Duration // for devices with keep alive 0; 0: none
+	PingInterval     time.Duration // between pings of the framing below MQTT; 0: none
+	Subscriptions    int           // that a session makes; 0: any
+	TopicLevels      int           // of a topic or filter of the device; 0: any
+	SubscribeFilters int           // of one SUBSCRIBE; 0: any
 }
 
 // Options make a [Bridge].
@@ -156,6 +157,7 @@ type Bridge struct {
 	budget      Budget
 	denial      denial
 	dials       chan struct{} // places; the buffer is the limit itself
+	inspecting  chan struct{} // the sessions that look at many topic filters; the buffer is the limit itself
 
 	draining atomic.Bool
 	lastID   atomic.Uint64
@@ -185,6 +187,7 @@ func New(opts Options) *Bridge {
 		budget:      opts.Budget,
 		denial:      denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:       make(chan struct{}, opts.Limits.Dials),
+		inspecting:  make(chan struct{}, inspections()),
 		sessions:    make(map[*session]struct{}), stopWatch: cancel,
 	}
 	b.wg.Go(func() { b.watch(ctx) })

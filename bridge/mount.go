@@ -65,18 +65,36 @@ func (s *session) mountUp(p *mqttio.Packet, q *mqttio.Publish) (edit mqttio.Publ
 	return edit, edit.Size <= s.policed.most(mqttio.MaxPacketSize)
 }
 
-// mountUnsubscribe passes UNSUBSCRIBE on with its filters below the mount. What the device cannot have subscribed to is
+// judgeUnsubscribe passes UNSUBSCRIBE on with its filters below the mount. What the device cannot have subscribed to is
 // unsubscribed from all the same: the broker has the answer to that.
-func (s *session) mountUnsubscribe(p *mqttio.Packet) bool {
-	if s.policed.mount == "" {
+func (s *session) judgeUnsubscribe(p *mqttio.Packet) bool {
+	pol := s.policed
+	if pol.mount == "" && pol.subs == nil {
 		return true
 	}
+	if !s.beginInspection(p) {
+		return false
+	}
+	rest, err := s.inspectUnsubscribe(p)
+	s.endInspection()
+	if rest == nil && err == nil {
+		return true
+	}
+	return s.passInstead(p, rest, err)
+}
+
+// inspectUnsubscribe returns what is to go on in place of the packet; nil: the packet.
+func (s *session) inspectUnsubscribe(p *mqttio.Packet) ([]byte, error) {
 	u, err := mqttio.ParseUnsubscribe(p.Header, p.Bytes, s.connect.version)
 	if err != nil {
-		return true // it was checked
+		return nil, nil // it was checked
 	}
-	rest, err := s.policed.mount.AppendUnsubscribe(nil, p.Header, p.Bytes, u, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(p, rest, err)
+	pol := s.policed
+	pol.subs.unsubscribed(u)
+	if pol.mount == "" {
+		return nil, nil
+	}
+	return pol.mount.AppendUnsubscribe(nil, p.Header, p.Bytes, u, pol.most(mqttio.MaxWhole))
 }
 
 // passInstead passes pkt on in place of p, the packet just found, which stays counted, unless err says why pkt cannot be.

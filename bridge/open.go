@@ -158,6 +158,7 @@ func (s *session) fillUp() bool {
 	if s.served == nobody {
 		s.up.letOthers()
 	}
+	s.filterBytes = 0
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))

@@ -84,7 +84,7 @@ func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 func (s *session) judgeUp(p *mqttio.Packet) bool {
 	if s.policed.dropping {
 		s.policed.dropping = !p.Last
-		return s.dropUp(p)
+		return s.omitUp(p)
 	}
 	if !p.First {
 		return true
@@ -96,8 +96,7 @@ func (s *session) judgeUp(p *mqttio.Packet) bool {
 	case mqttio.TypeSubscribe:
 		return s.judgeSubscribe(p)
 	case mqttio.TypeUnsubscribe:
-		s.learnUnsubscribe(p)
-		return s.mountUnsubscribe(p)
+		return s.judgeUnsubscribe(p)
 	case mqttio.TypePubrel:
 		return s.judgePubrel(p)
 	}
@@ -175,15 +174,14 @@ func remember(set *map[uint16]struct{}, id uint16, most int) bool {
 // refusePublish drops a PUBLISH and answers it as the version allows.
 func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 	s.b.metrics.denied[mqttio.TypePublish].Inc()
-	v, id, qos := s.connect.version, q.PacketID, q.QoS // q lies in the buffer, which dropUp frees
+	v, id, qos := s.connect.version, q.PacketID, q.QoS
 	s.policed.dropping = !p.Last
-	if !s.dropUp(p) {
-		return false
-	}
 	if s.b.denial.closes {
+		s.dropUp(p)
 		s.end(ReasonPublishDenied, nil)
 		return false
 	}
+	s.omitUp(p)
 	switch qos {
 	case 1:
 		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden), kindPuback, s.policed.up.passed[kindPuback])
@@ -210,7 +208,7 @@ func (s *session) judgePubrel(p *mqttio.Packet) bool {
 		return true
 	}
 	delete(s.policed.unsaid, a.PacketID)
-	return s.dropUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
+	return s.omitUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
 }
 
 // midPacket reports whether the broker has a part of a long packet. Called by the pump up.

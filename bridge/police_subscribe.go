@@ -2,22 +2,48 @@ package bridge
 
 import "mqtt-ws-bridge/mqttio"
 
+// subscribeVerdict is what becomes of a SUBSCRIBE. The zero value lets it pass as it came.
+type subscribeVerdict struct {
+	against error  // it is against the protocol
+	suback  []byte // the whole answer, after Headroom; nil: the broker has a part in it
+	rest    []byte // in place of the packet
+	tooLong error  // there is no such packet
+}
+
 // judgeSubscribe asks the policy about every topic filter. Those that it forbids are answered by the bridge, each with its own
 // code, and the rest goes on; where there is none, the whole answer is the bridge's.
 func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
+	if !s.beginInspection(p) {
+		return false
+	}
+	verdict := s.inspectSubscribe(p)
+	s.endInspection()
+	switch {
+	case verdict.against != nil:
+		s.dropUp(p)
+		s.end(ReasonProtocol, verdict.against)
+		return false
+	case verdict.suback != nil:
+		return s.omitUp(p) && s.reply(verdict.suback)
+	case verdict.rest != nil || verdict.tooLong != nil:
+		return s.passInstead(p, verdict.rest, verdict.tooLong)
+	}
+	return true
+}
+
+// inspectSubscribe finds the verdict. It writes nothing and waits for nothing.
+func (s *session) inspectSubscribe(p *mqttio.Packet) (verdict subscribeVerdict) {
 	v := s.connect.version
 	sub, err := mqttio.ParseSubscribe(p.Header, p.Bytes, v)
 	if err != nil {
-		return true // it was checked
+		return verdict // it was checked
 	}
 	if s.policed.awaited(sub.PacketID) || s.policed.subs.awaits(sub.PacketID) {
-		s.dropUp(p)
-		s.end(ReasonProtocol, errIDInUse)
-		return false
+		return subscribeVerdict{against: errIDInUse}
 	}
 	codes, denied := s.judgeFilters(sub)
 	if denied == 0 && s.policed.mount == "" {
-		return true
+		return verdict
 	}
 	if denied > 0 && denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
 		for i := range codes {
@@ -28,12 +54,11 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 		denied = len(codes)
 	}
 	if denied == len(codes) {
-		id := sub.PacketID
-		s.policed.subs.undo(id)
-		return s.dropUp(p) && s.reply(mqttio.AppendSuback(ownPacket(), v, id, codes))
+		s.policed.subs.undo(sub.PacketID)
+		return subscribeVerdict{suback: mqttio.AppendSuback(ownPacket(), v, sub.PacketID, codes)}
 	}
 	rest, err := s.policed.mount.AppendSubscribe(nil, p.Header, p.Bytes, sub, codes, s.policed.most(mqttio.MaxWhole))
-	return s.passInstead(p, rest, err)
+	return subscribeVerdict{rest: rest, tooLong: err}
 }
 
 // judgeFilters returns a code for every topic filter, that of the broker where it is allowed, and how many are not.

@@ -39,7 +39,7 @@ func (s *session) moveUp() bool {
 		switch {
 		case err == nil:
 			s.up.tally.add(&p)
-			if p.First && !s.inspectUp(&p) || s.policed != nil && !s.judgeUp(&p) {
+			if !s.lookUp(&p) {
 				return false
 			}
 		case err == mqttio.ErrShort:
@@ -54,6 +54,19 @@ func (s *session) moveUp() bool {
 			return false
 		}
 	}
+}
+
+// lookUp looks at a packet, or a part of one, from the device. It reports whether the pump goes on.
+func (s *session) lookUp(p *mqttio.Packet) bool {
+	if p.First && !s.inspectUp(p) {
+		return false
+	}
+	if p.Header.Type() == mqttio.TypeSubscribe {
+		if filters, tooMany := s.tooManyFilters(p); tooMany {
+			return s.refuseSubscribe(p, filters)
+		}
+	}
+	return s.policed == nil || s.judgeUp(p)
 }
 
 // inspectUp looks at a packet from the device. It reports whether the pump goes on.
@@ -86,7 +99,7 @@ func (s *session) flushUp() bool {
 		s.up.tally.flush()
 	}
 	s.up.stream.Done()
-	return true
+	return s.sendReplies()
 }
 
 // flushUpBefore writes the run without the packet, or part of one, just found, which is forgotten.
@@ -97,13 +110,20 @@ func (s *session) flushUpBefore() bool {
 	}
 	s.up.tally.flush()
 	s.up.stream.Done()
-	return true
+	return s.sendReplies()
 }
 
-// dropUp takes the packet, or part of one, just found out of what goes to the broker.
+// dropUp takes the packet, or part of one, just found out of what goes to the broker, and writes what came before it.
 func (s *session) dropUp(p *mqttio.Packet) bool {
 	s.up.tally.drop(p)
 	return s.flushUpBefore()
+}
+
+// omitUp is dropUp without the write: a device that sends many forbidden packets does not cause one for each.
+func (s *session) omitUp(p *mqttio.Packet) bool {
+	s.up.tally.drop(p)
+	s.up.stream.Drop()
+	return true
 }
 
 // writeBroker writes packets of the device to the broker. Called by the pump up.

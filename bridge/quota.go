@@ -35,11 +35,12 @@ type usage struct {
 const (
 	quotaSubscriptions = "subscriptions"
 	quotaTopicLevels   = "topic-levels"
+	quotaFilters       = "subscribe-filters"
 )
 
 // quotaKinds are the values of the label quota.
 func quotaKinds() []string {
-	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), quotaSubscriptions, quotaTopicLevels}
+	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), quotaSubscriptions, quotaTopicLevels, quotaFilters}
 	for _, r := range []*Reason{
 		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate, ReasonControlFlood,
 	} {

@@ -97,26 +97,22 @@ func (u *subscriptions) answered(id uint16, codes []byte) {
 	delete(u.waiting, id)
 }
 
-// remove forgets a filter of an UNSUBSCRIBE.
+// unsubscribed forgets the filters of an UNSUBSCRIBE: the room of a device's subscriptions comes back. The broker hears of it before
+// anything the device sends later.
+func (u *subscriptions) unsubscribed(packet mqttio.Unsubscribe) {
+	if u == nil {
+		return
+	}
+	for filter := range packet.All() {
+		u.remove(filter)
+	}
+}
+
 func (u *subscriptions) remove(filter []byte) {
 	h := maphash.Bytes(u.seed, filter)
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.filters, h)
-}
-
-// learnUnsubscribe gives the room of a device's subscriptions back. The broker hears of it before anything the device sends later.
-func (s *session) learnUnsubscribe(p *mqttio.Packet) {
-	if s.policed.subs == nil {
-		return
-	}
-	u, err := mqttio.ParseUnsubscribe(p.Header, p.Bytes, s.connect.version)
-	if err != nil {
-		return // it was checked
-	}
-	for filter := range u.All() {
-		s.policed.subs.remove(filter)
-	}
 }
 
 // learnSuback looks at which subscriptions the broker has granted.

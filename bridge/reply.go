@@ -106,18 +106,36 @@ func (h *held) take(told *ackCounts) (run []byte, ends []int) {
 	return run, ends
 }
 
-// reply sends a packet, which begins after Headroom bytes, to the device: now, or as soon as the device can have it. Called by the
-// pump up. It reports whether the pump goes on.
+// replyTogether is how many bytes of replies are gathered for one write.
+const replyTogether = 4 << 10
+
+// reply sends a packet, which begins after Headroom bytes, to the device: when what was read is looked at, or as soon after that as the
+// device can have it. Called by the pump up. It reports whether the pump goes on.
 func (s *session) reply(buf []byte) bool { return s.replyAfter(buf, kindPuback, 0) }
 
 // replyAfter is reply for an acknowledgement that has so many of the broker's before it.
 func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 	s.devMu.Lock()
-	defer s.devMu.Unlock()
-	if !s.held.add(buf, kind, after) {
+	ok := s.held.add(buf, kind, after)
+	s.devMu.Unlock()
+	if !ok {
 		s.end(ReasonPublishDenied, errHeld)
 		return false
 	}
+	if s.unsent += len(buf); s.unsent >= replyTogether {
+		return s.sendReplies()
+	}
+	return true
+}
+
+// sendReplies sends what reply has gathered. Called by the pump up.
+func (s *session) sendReplies() bool {
+	if s.unsent == 0 {
+		return true
+	}
+	s.unsent = 0
+	s.devMu.Lock()
+	defer s.devMu.Unlock()
 	if err := s.writeHeld(); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false

@@ -31,7 +31,8 @@ type rig struct {
 	log      *logLines
 	reg      *prometheus.Registry
 	listener *memnet.Listener
-	pass     bridge.Pass // of the devices that knock from then on
+	pass     bridge.Pass                       // of the devices that knock from then on
+	wrap     func(bridge.Device) bridge.Device // puts something around the device's end; nil: nothing
 	budget   *budgetFake
 	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
 	revoked  atomic.Bool // all certificates are
@@ -81,6 +82,10 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 		Accepted: func(c *wsio.Conn, _ *http.Request) {
 			if r.certified {
 				r.bridge.StartWith(certified{c}, r.pass)
+				return
+			}
+			if r.wrap != nil {
+				r.bridge.StartWith(r.wrap(c), r.pass)
 				return
 			}
 			r.bridge.StartWith(c, r.pass)

@@ -23,7 +23,7 @@ type session struct {
 	expires time.Duration
 	policed *policed      // nil if the broker decides alone
 	quota   Quota         // nil: none
-	stop    chan struct{} // closed by end; nil without a quota
+	stop    chan struct{} // closed by end; nil without a quota and a policy
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
 	connect  connectInfo
@@ -57,6 +57,11 @@ type session struct {
 	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
 	devOpen bool // the device has CONNACK
 	held    held // packets of the bridge's own that wait for one of these, or for their turn
+
+	// Owned by pumpUp.
+	unsent      int  // bytes of held that no write was tried for yet
+	filterBytes int  // of packets with topic filters since the last read
+	inspecting  bool // the session is one of Bridge.inspecting
 
 	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
 
@@ -110,12 +115,12 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	if !pass.Expires.IsZero() {
 		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
 	}
-	if s.quota != nil {
-		s.stop = make(chan struct{})
-	}
 	if policy := b.quotaPolicy(pass.Policy); policy != nil {
 		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits.Subscriptions)}
 		s.up.stream.MinPart = mqttio.MaxWhole // so that the properties of a long PUBLISH are there to be looked at
+	}
+	if s.quota != nil || s.policed != nil {
+		s.stop = make(chan struct{})
 	}
 	s.enter(stageConnect, b.limits.ConnectTimeout)
 	return s

@@ -95,6 +95,7 @@ type Limits struct {
 	ConnectSize      Size          `koanf:"connect-size" range:"64B 64KiB" doc:"Largest CONNECT packet."`
 	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
 	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`
+	SubscribeFilters int           `koanf:"subscribe-filters" range:"1 16384" zero:"ok" doc:"Most topic filters in one SUBSCRIBE; a larger one is refused whole: each filter gets 0x97, in MQTT 3.x 0x80. 0 any."`
 	ControlFrames    int           `koanf:"control-frames" range:"1 1000000" zero:"ok" doc:"Most WebSocket pings, pongs and empty frames of a device in a second, of which ten seconds' worth may come at once; 0 any."`
 	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`
 }

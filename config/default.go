@@ -35,6 +35,7 @@ func Default() *Config {
 			ConnectSize:      64 * KiB,
 			ConnectTimeout:   10 * time.Second,
 			PacketSize:       256 * MiB,
+			SubscribeFilters: 1024,
 			ControlFrames:    100,
 			WriteTimeout:     20 * time.Second,
 		},

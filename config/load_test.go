@@ -84,6 +84,7 @@ var samples = map[string][3]string{
 	"limits.connect-size":            {"1KiB", "2048", "3 KiB"},
 	"limits.connect-timeout":         {"1s", "2s", "3s"},
 	"limits.packet-size":             {"1MiB", "1.5MiB", "200B"},
+	"limits.subscribe-filters":       {"1", "2", "3"},
 	"limits.control-frames":          {"1", "2", "3"},
 	"limits.write-timeout":           {"1s", "2s", "3s"},
 	"quotas.burst":                   {"1s", "3s", "4s"},

@@ -11,13 +11,7 @@ import (
 // FuzzStreamReplace: packets that are replaced, left alone and taken out come in runs as one would write them one by one, however the
 // input is cut; and a run never outgrows its buffer.
 func FuzzStreamReplace(f *testing.F) {
-	small := b(f, "3005 0003'a/b' C000 3205 0001'a' 0102 E000")
-	f.Add(bytes.Repeat(small, 300), []byte{0}, []byte{0, 1, 2}, uint16(100))
-	f.Add(append(bytes.Repeat(small, 40), sized(70<<10)...), []byte{250, 3}, []byte{1}, uint16(1024))
-	f.Add(append(sized(60<<10), bytes.Repeat(small, 500)...), []byte{255}, []byte{1, 0, 1, 1, 2}, uint16(1024))
-	f.Add(append(sized(40<<10), bytes.Repeat(small, 1000)...), []byte{255}, []byte{1}, uint16(1024))
-	f.Add(append(append(sized(40<<10), bytes.Repeat(small, 20)...), sized(100<<10)...), []byte{255}, []byte{1}, uint16(1024))
-	f.Add(append(sized(mqttio.MaxWhole), small...), []byte{255}, []byte{0, 1}, uint16(1000))
+	addRuns(f)
 	f.Fuzz(func(t *testing.T, input, cuts, what []byte, grow uint16) {
 		if len(what) == 0 {
 			return
@@ -37,12 +31,15 @@ func FuzzStreamReplace(f *testing.F) {
 			if len(run) > mqttio.Headroom+mqttio.MaxWhole+2<<10 {
 				t.Fatalf("a run of %d bytes", len(run))
 			}
+			for i := range run { // whoever writes it may
+				run[i] = 0xEE
+			}
 		}
 		for i := 0; ; {
 			p, err := s.Next()
 			switch err {
 			case nil:
-				switch what[i%len(what)] % 3 {
+				switch what[i%len(what)] % 4 {
 				case 0:
 					want = append(want, p.Bytes...)
 				case 1:
@@ -51,6 +48,8 @@ func FuzzStreamReplace(f *testing.F) {
 				case 2:
 					take(s.RunBefore())
 					s.Done()
+				case 3:
+					s.Drop()
 				}
 				i++
 			case mqttio.ErrShort, mqttio.ErrRunFull:
@@ -69,6 +68,19 @@ func FuzzStreamReplace(f *testing.F) {
 			}
 		}
 	})
+}
+
+// addRuns adds runs in which every second or third packet is changed.
+func addRuns(f *testing.F) {
+	small := b(f, "3005 0003'a/b' C000 3205 0001'a' 0102 E000")
+	f.Add(bytes.Repeat(small, 300), []byte{0}, []byte{0, 1, 2}, uint16(100))
+	f.Add(append(bytes.Repeat(small, 40), sized(70<<10)...), []byte{250, 3}, []byte{1}, uint16(1024))
+	f.Add(append(sized(60<<10), bytes.Repeat(small, 500)...), []byte{255}, []byte{1, 0, 1, 1, 2}, uint16(1024))
+	f.Add(append(sized(40<<10), bytes.Repeat(small, 1000)...), []byte{255}, []byte{1}, uint16(1024))
+	f.Add(append(append(sized(40<<10), bytes.Repeat(small, 20)...), sized(100<<10)...), []byte{255}, []byte{1}, uint16(1024))
+	f.Add(bytes.Repeat(small, 300), []byte{0}, []byte{3, 0, 3, 3, 2, 1, 3}, uint16(100))
+	f.Add(append(sized(100<<10), bytes.Repeat(small, 500)...), []byte{255, 30}, []byte{3}, uint16(0))
+	f.Add(append(sized(mqttio.MaxWhole), small...), []byte{255}, []byte{0, 1}, uint16(1000))
 }
 
 // The last packet of an edited run can be taken out as of any other.

@@ -46,9 +46,10 @@ type Stream struct {
 	// Grow is how many bytes longer Replace may make a packet. At most MaxGrow.
 	Grow int
 
-	buf *buffer
-	pos int // buf.b[Headroom:pos] is the run unless it was edited, buf.b[pos:end] was not looked at yet
-	end int
+	buf  *buffer
+	base int // buf.b[base:pos] is the run unless it was edited, buf.b[pos:end] was not looked at yet
+	pos  int
+	end  int
 
 	edit *edit // where the run lies once a packet was replaced; else nil
 
@@ -61,7 +62,7 @@ type Stream struct {
 // Packet is what [Stream.Next] found.
 type Packet struct {
 	Header Header
-	// Bytes is the packet as it came, or the part of it that is there. It is valid until the next Fill or Done.
+	// Bytes is the packet as it came, or the part of it that is there. It is valid until the next Next, Fill or Done.
 	Bytes []byte
 	// First and Last tell where in the packet Bytes lies. Both are set for a whole packet.
 	First, Last bool
@@ -172,7 +173,7 @@ func (s *Stream) advance(n int) {
 		s.buf.ends = append(s.buf.ends, len(s.edit.b))
 		return
 	}
-	s.buf.ends = append(s.buf.ends, s.pos)
+	s.buf.ends = append(s.buf.ends, Headroom+s.pos-s.base)
 }
 
 // Replace puts what with appends to dst in place of the packet, or the part of one, that Next returned last, whose bytes stay
@@ -187,12 +188,27 @@ func (s *Stream) Replace(with func(dst []byte) []byte) {
 	s.buf.ends = append(ends, len(s.edit.b))
 }
 
+// Drop takes the packet, or the part of one, that Next returned last out of the run. Its bytes stay good.
+func (s *Stream) Drop() {
+	before, ends := s.RunBefore()
+	switch {
+	case s.edit != nil:
+		s.edit.b = s.edit.b[:len(before)]
+	case len(ends) == 0:
+		s.base = s.pos
+	default:
+		s.edit = takeEdit(s.buf.class)
+		s.edit.b = append(s.edit.b, before...)
+	}
+	s.buf.ends = ends
+}
+
 // whole is the buffer in which the run lies.
 func (s *Stream) whole() []byte {
 	if s.edit != nil {
 		return s.edit.b
 	}
-	return s.buf.b[:s.pos]
+	return s.buf.b[s.base-Headroom : s.pos]
 }
 
 // Run returns the packets found since the last Done as one piece: buf[Headroom:] begins with the first, and each of ends
@@ -226,18 +242,16 @@ func (s *Stream) Done() {
 	}
 	if s.pos == s.end {
 		s.buf.free()
-		s.buf, s.pos, s.end = nil, 0, 0
+		s.buf, s.base, s.pos, s.end = nil, 0, 0, 0
 		return
 	}
-	if s.pos > Headroom { // else a packet that drips in would be moved onto itself for every byte
-		s.compact(s.buf)
-	}
+	s.base = s.pos
 }
 
 // compact moves what was not looked at to the front of to.
 func (s *Stream) compact(to *buffer) {
 	n := copy(to.b[Headroom:], s.buf.b[s.pos:s.end])
-	s.pos, s.end = Headroom, Headroom+n
+	s.base, s.pos, s.end = Headroom, Headroom, Headroom+n
 }
 
 // MidPacket reports whether the run ended within a long packet.
@@ -267,12 +281,14 @@ func (s *Stream) room() {
 	switch {
 	case s.buf == nil:
 		s.buf = takeBuffer(class)
-		s.pos, s.end = Headroom, Headroom
+		s.base, s.pos, s.end = Headroom, Headroom, Headroom
 	case class > s.buf.class:
 		bigger := takeBuffer(class)
 		s.compact(bigger)
 		s.buf.free()
 		s.buf = bigger
+	case s.pos > Headroom: // once for each read, however many runs what it brought made
+		s.compact(s.buf)
 	}
 }
 

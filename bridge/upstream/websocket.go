@@ -15,10 +15,6 @@ import (
 	"mqtt-ws-bridge/bridge"
 )
 
-// maxAnswer is how much a broker may say in HTTP before it speaks MQTT, or a proxy before it lets the broker do so. Of the body of an
-// answer that is no upgrade the library reads 1 KiB, and no redirect is followed.
-const maxAnswer = 16 << 10
-
 // dialWebSocket opens a WebSocket and makes a byte stream of it: each write is one binary message of whole packets.
 func (d *dialer) dialWebSocket(ctx context.Context, t *target, device *bridge.DeviceInfo) (net.Conn, error) {
 	var raw net.Conn
@@ -26,9 +22,7 @@ func (d *dialer) dialWebSocket(ctx context.Context, t *target, device *bridge.De
 		raw, err = d.open(ctx, network, address, device)
 		return raw, err
 	}
-	transport := &http.Transport{
-		DialContext: dial, TLSClientConfig: d.tlsFor(t), DisableKeepAlives: true, MaxResponseHeaderBytes: maxAnswer,
-	}
+	transport := &http.Transport{DialContext: dial, TLSClientConfig: d.tlsFor(t), DisableKeepAlives: true}
 	opts := websocket.DialOptions{
 		HTTPClient:      &http.Client{Transport: transport, CheckRedirect: noRedirect},
 		HTTPHeader:      d.headers,

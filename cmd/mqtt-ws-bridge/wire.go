@@ -175,6 +175,7 @@ func (p *process) wireBridge() error {
 			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
 			PingInterval:  p.cfg.Downlink.PingInterval,
 			Subscriptions: p.cfg.Quotas.Device.Subscriptions, TopicLevels: p.cfg.Quotas.Device.TopicLevels,
+			SubscribeFilters: l.SubscribeFilters,
 		},
 	})
 	p.quotas = newQuotas(&p.cfg.Quotas)
