@@ -37,7 +37,7 @@ var (
 func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeAuth: // an answer to CONNECT [MQTT-4.12.0-2]: what is late from now on may be the device's part
-		s.broker.Outcome.Answered()
+		s.brokerAnswered()
 		return true
 	case mqttio.TypeConnack:
 	default:
@@ -49,7 +49,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.end(ReasonBrokerMalformed, err)
 		return false
 	}
-	s.broker.Outcome.Answered()
+	s.brokerAnswered()
 	if ack.Code != 0 {
 		s.flushDown()
 		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK %s", connackWords(ack.Code, s.connect.version)))
@@ -72,6 +72,13 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	s.traceBegan()
 	s.accepted, s.connect.username = true, ""
 	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
+}
+
+// brokerAnswered notes that the broker has answered CONNECT; the first answer counts.
+func (s *session) brokerAnswered() {
+	if s.broker.Outcome.Answered() {
+		s.b.metrics.brokers[s.broker.Name].answered(s.b.now() - s.asked)
+	}
 }
 
 // setKeepAlive says how long the device may be silent: one and a half times its keep alive [MQTT-3.1.2-22], and the grace.

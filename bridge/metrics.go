@@ -1,6 +1,7 @@
 package bridge
 
 import (
+	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -8,7 +9,9 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// Metrics are what the bridge counts. Labels come from closed sets: reasons, directions and packet types.
+// Metrics are what the bridge counts. Labels come from closed sets: reasons, directions, packet types and the names of brokers.
+// Whatever may be counted one day has a series from the beginning: Prometheus's increase() does not see the first event of a series that begins
+// with it.
 type Metrics struct {
 	refusals *prometheus.CounterVec
 	ends     *prometheus.CounterVec
@@ -18,6 +21,7 @@ type Metrics struct {
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
 	quotas   map[string]prometheus.Counter
 	withheld prometheus.Counter
+	brokers  map[string]*brokerMetrics // by name; never changes
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter
@@ -26,8 +30,8 @@ type Metrics struct {
 
 const namespace = "mqtt_ws_bridge"
 
-// NewMetrics registers the bridge's metrics with reg.
-func NewMetrics(reg prometheus.Registerer) *Metrics {
+// NewMetrics registers the bridge's metrics with reg. brokers are the names that [Broker] may have.
+func NewMetrics(reg prometheus.Registerer, brokers ...string) *Metrics {
 	m := &Metrics{
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "refusals_total",
 			Help: "Devices that were refused, before the upgrade or in CONNACK, by reason."}, []string{"reason"}),
@@ -67,8 +71,26 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}
+	m.declareReasons()
+	m.brokers = newBrokerMetrics(reg, brokers)
 	reg.MustRegister(m.refusals, m.ends, m.leavers, m.dials, m.connects, packets, bytes, denied, exceeded, m.withheld)
 	return m
+}
+
+// declareReasons makes the series of all reasons. Which of them can end a session that was accepted follows from the order of the table, which
+// is that of a device's life: the device's own ends are the first of these.
+func (m *Metrics) declareReasons() {
+	reasons := Reasons()
+	for i, r := range reasons {
+		if departures[r] {
+			m.leavers.WithLabelValues(r.Label)
+		} else {
+			m.refusals.WithLabelValues(r.Label)
+		}
+		if i >= slices.Index(reasons, ReasonDisconnect) {
+			m.ends.WithLabelValues(r.Label)
+		}
+	}
 }
 
 var timeBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}

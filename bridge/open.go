@@ -127,6 +127,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.mu.Lock()
 	s.broker = broker
 	s.mu.Unlock()
+	s.b.metrics.brokers[broker.Name].opened()
 	return !s.ending()
 }
 
@@ -143,6 +144,7 @@ func (s *session) dialing(cancel context.CancelFunc) {
 // passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
 func (s *session) passConnect() bool {
 	s.enter(stageConnack, s.b.limits.ConnackTimeout)
+	s.asked = s.b.now()
 	if s.policed != nil && s.policed.connect != nil {
 		ok := s.writeBroker(s.policed.connect)
 		s.policed.connect = nil // it holds a password

@@ -17,19 +17,23 @@ const (
 	outcomeUnanswered
 )
 
-// NewOutcome returns an Outcome that calls tell, once at most.
+// NewOutcome returns an Outcome that calls tell, once at most. A nil tell learns nothing.
 func NewOutcome(tell func(answered bool)) *Outcome { return &Outcome{tell: tell} }
 
-// Answered says that the broker sent CONNACK or AUTH.
-func (o *Outcome) Answered() { o.settle(outcomeAnswered) }
+// Answered says that the broker sent CONNACK or AUTH. It reports whether that is the first word.
+func (o *Outcome) Answered() bool { return o.settle(outcomeAnswered) }
 
 // Unanswered says that the broker had CONNECT for as long as it may take and did not answer.
 func (o *Outcome) Unanswered() { o.settle(outcomeUnanswered) }
 
-func (o *Outcome) settle(state int32) {
-	if o != nil && o.state.CompareAndSwap(outcomeOpen, state) {
+func (o *Outcome) settle(state int32) (first bool) {
+	if o == nil || !o.state.CompareAndSwap(outcomeOpen, state) {
+		return false
+	}
+	if o.tell != nil {
 		o.tell(state == outcomeAnswered)
 	}
+	return true
 }
 
 func (o *Outcome) wasAnswered() bool { return o != nil && o.state.Load() == outcomeAnswered }

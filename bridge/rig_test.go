@@ -66,7 +66,7 @@ func newRig(t testing.TB, change func(*bridge.Limits)) *rig {
 func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	r := &rig{t: t, up: newUpstreamFake(), log: new(logLines), reg: prometheus.NewPedanticRegistry(), listener: memnet.Listen(bufferSize), budget: new(budgetFake)}
 	log := slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	opts.Upstream, opts.Budget, opts.Metrics, opts.Log = r.up, r.budget, bridge.NewMetrics(r.reg), log
+	opts.Upstream, opts.Budget, opts.Metrics, opts.Log = r.up, r.budget, bridge.NewMetrics(r.reg, "memory"), log
 	opts.Revoked = r.isRevoked
 	r.bridge = bridge.New(opts)
 	handler := wsio.NewHandler(wsio.Options{
@@ -154,7 +154,9 @@ func (r *rig) counted() map[string]float64 {
 			continue
 		}
 		for _, m := range f.GetMetric() {
-			out[name+"{"+m.GetLabel()[0].GetValue()+"}"] = m.GetCounter().GetValue()
+			if n := m.GetCounter().GetValue(); n > 0 {
+				out[name+"{"+m.GetLabel()[0].GetValue()+"}"] = n
+			}
 		}
 	}
 	return out

@@ -21,6 +21,7 @@ type session struct {
 	began time.Duration
 	// expires is when the device's proof of identity ends, as b.now(); 0: never.
 	expires time.Duration
+	asked   time.Duration // when the broker got CONNECT; set before the pumps start
 	policed *policed      // nil if the broker decides alone
 	quota   Quota         // nil: none
 	stop    chan struct{} // closed by end; nil without a quota and a policy

@@ -68,6 +68,9 @@ func (s *session) report() {
 	default:
 		s.b.metrics.refused(c.reason)
 	}
+	if s.broker.Conn != nil {
+		s.b.metrics.brokers[s.broker.Name].ended(c.reason)
+	}
 	s.b.events.Log(c.reason.Level, loglimit.Kind{Message: message, Reason: c.reason.Label}, func() []slog.Attr {
 		return s.summary(c)
 	})

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/pprof"
+	"runtime"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,10 +18,14 @@ import (
 	"mqtt-ws-bridge/bridge"
 )
 
-// NewRegistry returns a registry that already has the Go runtime's and the process's metrics.
-func NewRegistry() *prometheus.Registry {
+// NewRegistry returns a registry that already has the Go runtime's and the process's metrics, and what was built: this version.
+func NewRegistry(version string) *prometheus.Registry {
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	build := prometheus.NewGauge(prometheus.GaugeOpts{Name: "mqtt_ws_bridge_build_info",
+		Help: "1, with the version of the bridge and of Go.", ConstLabels: prometheus.Labels{"version": version, "goversion": runtime.Version()}})
+	build.Set(1)
+	reg.MustRegister(build)
 	return reg
 }
 

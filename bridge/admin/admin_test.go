@@ -31,7 +31,7 @@ func (u *upstream) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, erro
 
 // serve returns a bridge with an operator's server in front, and a function that gets a path of it.
 func serve(t *testing.T) (*bridge.Bridge, *upstream, func(path string) (int, string)) {
-	reg, up, log := admin.NewRegistry(), new(upstream), slog.New(slog.DiscardHandler)
+	reg, up, log := admin.NewRegistry("v1.2.3"), new(upstream), slog.New(slog.DiscardHandler)
 	b := bridge.New(bridge.Options{Upstream: up, Metrics: bridge.NewMetrics(reg), Log: log, Limits: bridge.Limits{
 		Sessions: 10, Dials: 10, ConnectSize: 1000, PacketSize: 1000, ConnectTimeout: time.Minute, WriteTimeout: time.Minute,
 	}})
@@ -90,8 +90,8 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricNames holds them against Prometheus's conventions.
 func TestMetricNames(t *testing.T) {
-	reg := admin.NewRegistry()
-	bridge.NewMetrics(reg)
+	reg := admin.NewRegistry("v1.2.3")
+	bridge.NewMetrics(reg, "tcp://b:1")
 	problems, err := testutil.GatherAndLint(reg)
 	if err != nil {
 		t.Fatal(err)
@@ -105,7 +105,7 @@ func TestMetricNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	allowed := []string{"reason", "direction", "type", "outcome", "quota"}
+	allowed := []string{"reason", "direction", "type", "outcome", "quota", "broker", "version", "goversion"}
 	for _, f := range families {
 		for _, m := range f.GetMetric() {
 			for _, l := range m.GetLabel() {
@@ -131,7 +131,7 @@ func TestProfiles(t *testing.T) {
 
 // TestOnlyGet: nothing here changes anything.
 func TestOnlyGet(t *testing.T) {
-	reg, log := admin.NewRegistry(), slog.New(slog.DiscardHandler)
+	reg, log := admin.NewRegistry("v1.2.3"), slog.New(slog.DiscardHandler)
 	b := bridge.New(bridge.Options{Upstream: new(upstream), Metrics: bridge.NewMetrics(reg), Log: log, Limits: bridge.Limits{Sessions: 1, Dials: 1}})
 	t.Cleanup(b.Close)
 	handler := admin.NewServer(b, reg, log).Handler

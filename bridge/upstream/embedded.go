@@ -103,7 +103,7 @@ func (e *Embedded) Dial(context.Context, bridge.DeviceInfo) (bridge.Broker, erro
 	if err := e.take(theirs); err != nil {
 		return bridge.Broker{}, err
 	}
-	return bridge.Broker{Conn: ours, Name: EmbeddedName}, nil
+	return bridge.Broker{Conn: ours, Name: EmbeddedName, Outcome: bridge.NewOutcome(nil)}, nil
 }
 
 // take serves a connection, which it closes in the end.

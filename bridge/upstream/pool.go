@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mqtt-ws-bridge/bridge"
 )
 
@@ -26,6 +28,7 @@ type Options struct {
 	DialTimeout    time.Duration      // of a probe
 	HealthInterval time.Duration      // how old the knowledge about a broker may be
 	Log            *slog.Logger
+	Metrics        prometheus.Registerer // nil: nobody counts
 }
 
 // Pool is a list of brokers. It implements [bridge.Upstream] and is safe for concurrent use.
@@ -33,6 +36,7 @@ type Pool struct {
 	dialer  dialer
 	brokers []*broker
 	opts    Options
+	metrics *metrics
 }
 
 // NewPool returns a pool of these brokers. Nothing is dialled before [Pool.Run].
@@ -56,6 +60,7 @@ func NewPool(opts Options) (*Pool, error) {
 		t.name = unlike(p.Names(), t.name)
 		p.brokers = append(p.brokers, newBroker(t))
 	}
+	p.metrics = newMetrics(opts.Metrics, p.brokers)
 	return p, nil
 }
 
@@ -126,12 +131,16 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 		errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, a.err))
 		switch {
 		case a.hung:
+			p.metrics.dialled(b, dialHung, a.took)
 			b.hung.Add(1)
 			b.suspect() // a probe tells
 		case ctx.Err() != nil: // the session may have given up, or the broker is silent: a probe tells
 			b.suspect()
 		case a.givenUp: // another was faster
-		case !ours(a.err):
+		case ours(a.err):
+			p.metrics.dialled(b, dialShort, a.took)
+		default:
+			p.metrics.dialled(b, dialFailed, a.took)
 			p.learn(b, a.err)
 		}
 	}
@@ -140,6 +149,7 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 	}
 	b := order[won.i]
 	b.connected(won.took)
+	p.metrics.dialled(b, dialOK, won.took)
 	return bridge.Broker{Conn: won.nc, Name: b.target.name, Outcome: p.outcome(b)}, nil
 }
 

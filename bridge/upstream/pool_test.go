@@ -3,12 +3,18 @@ package upstream_test
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/upstream"
@@ -206,4 +212,34 @@ func TestDialNobody(t *testing.T) {
 	if err := p.Check(t.Context()); err == nil || p.Ready() {
 		t.Errorf("ready %v, %v", p.Ready(), err)
 	}
+}
+
+// TestPoolMetrics: whether each broker is up, and how attempts to connect to it ended.
+func TestPoolMetrics(t *testing.T) {
+	reg := prometheus.NewPedanticRegistry()
+	good, bad := tcpURL(t, listen(t, "tcp", elsewhere(), echo).Addr()), nobody(t)
+	p := newPool(t, new(lines), func(o *upstream.Options) { o.Metrics = reg }, bad, good)
+	expect := func(up string, ok, failed int) {
+		t.Helper()
+		w := httptest.NewRecorder()
+		promhttp.HandlerFor(reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+		text := w.Body.String()
+		for _, line := range []string{
+			`up{broker="` + bad.String() + `"} 0`, `up{broker="` + good.String() + `"} ` + up,
+			fmt.Sprintf(`dial_seconds_count{broker="%s",outcome="ok"} %d`, good, ok),
+			fmt.Sprintf(`dial_seconds_count{broker="%s",outcome="failed"} %d`, bad, failed),
+			fmt.Sprintf(`dial_seconds_count{broker="%s",outcome="hung"} 0`, bad),
+		} {
+			if !strings.Contains(text, "\nmqtt_ws_bridge_broker_"+line+"\n") {
+				t.Errorf("no line %s in\n%s", line, text)
+			}
+		}
+	}
+	expect("0", 0, 0)
+	if got := dials(t, p); got != good.String() {
+		t.Errorf("it dials %s", got)
+	}
+	expect("0", 1, 1) // a connection alone does not say that a broker answers
+	_ = p.Check(t.Context())
+	expect("1", 1, 1)
 }

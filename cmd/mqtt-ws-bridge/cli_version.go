@@ -7,15 +7,26 @@ import (
 	"strings"
 )
 
+// versionNumber is the version of what was built, as far as that is known. info is nil for a binary without build information.
+func versionNumber(info *debug.BuildInfo) string {
+	if info == nil || info.Main.Version == "" {
+		return "unknown"
+	}
+	return info.Main.Version
+}
+
+// buildInfo is that of this program, nil if it has none.
+func buildInfo() *debug.BuildInfo {
+	info, _ := debug.ReadBuildInfo()
+	return info
+}
+
 // version says in one line what was built. info is nil for a binary without build information.
 func version(info *debug.BuildInfo) string {
-	number, tool := "unknown", runtime.Version()
+	number, tool := versionNumber(info), runtime.Version()
 	var source []string
 	if info != nil {
 		tool = info.GoVersion
-		if info.Main.Version != "" {
-			number = info.Main.Version
-		}
 		settings := map[string]string{}
 		for _, s := range info.Settings {
 			settings[s.Key] = s.Value

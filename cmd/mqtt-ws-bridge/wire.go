@@ -68,7 +68,7 @@ type process struct {
 
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
-	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry()}
+	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry(versionNumber(buildInfo()))}
 	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
 	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
@@ -119,7 +119,7 @@ func (p *process) wireUpstream() error {
 	p.pool, err = upstream.NewPool(upstream.Options{
 		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
 		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
-		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log,
+		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log, Metrics: p.registry,
 	})
 	if err == nil {
 		p.brokerNames = p.pool.Names()
@@ -164,7 +164,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget,
+		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget,
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
