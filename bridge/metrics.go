@@ -38,7 +38,7 @@ func NewMetrics(reg prometheus.Registerer, brokers ...string) *Metrics {
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "session_ends_total",
 			Help: "Sessions that ended after CONNACK, by reason."}, []string{"reason"}),
 		leavers: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "abandoned_total",
-			Help: "Devices that left after the upgrade and before the broker accepted them, by reason."}, []string{"reason"}),
+			Help: "Connections of devices that left before the broker accepted them, by reason."}, []string{"reason"}),
 		dials: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "dial_seconds",
 			Help: "Time to connect to a broker, by outcome.", Buckets: timeBuckets}, []string{"outcome"}),
 		connects: prometheus.NewHistogram(prometheus.HistogramOpts{Namespace: namespace, Name: "handshake_seconds",

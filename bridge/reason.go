@@ -45,6 +45,7 @@ const (
 	codeUnspecified  = 0x80
 	codeMalformed    = 0x81
 	codeProtocol     = 0x82
+	codeSpecific     = 0x83
 	codeVersion      = 0x84
 	codeForbidden    = 0x87
 	codeUnavailable  = 0x88
@@ -55,6 +56,35 @@ const (
 	codeQuota        = 0x97
 	codeConnectRate  = 0x9F
 	codeConnectTime  = 0xA0
+)
+
+// Connections that end before there is a whole request. Their labels are those of package wsio's causes, as are the next.
+var (
+	ReasonNoRequest = &Reason{Label: "no-request", Level: slog.LevelDebug,
+		Text: "the peer connected and left without a byte of a request, as port checks do"}
+	ReasonRequestIncomplete = &Reason{Label: "request-incomplete",
+		Text: "the peer left before the end of its request"}
+	ReasonHandshakeTimeout = &Reason{Label: "handshake-timeout", Status: http.StatusRequestTimeout,
+		Text: "no complete request in time (limits.handshake-timeout)"}
+	ReasonRequestTooLarge = &Reason{Label: "request-too-large", Status: http.StatusRequestHeaderFieldsTooLarge,
+		Text: "the request is larger than allowed (limits.header-size)"}
+	ReasonBadRequest = &Reason{Label: "bad-request", Status: http.StatusBadRequest,
+		Text: "the request is not HTTP/1.1 (RFC 9112)"}
+	ReasonNoWebSocket = &Reason{Label: "mqtt-without-websocket", Connack3: connack3Unavailable, Connack5: codeSpecific,
+		Text: "this port takes MQTT over WebSocket only; use ws://, or the broker's port"}
+	ReasonMQTTOnTLSPort = &Reason{Label: "mqtt-on-tls-port", Connack3: connack3Unavailable, Connack5: codeSpecific,
+		Text: "this port takes MQTT over WebSocket with TLS only; use wss://"}
+	ReasonTLSOnPlainPort = &Reason{Label: "tls-on-plain-port",
+		Text: "this port speaks no TLS; connect with ws://, or have the operator listen at wss://"}
+	ReasonPlainHTTP = &Reason{Label: "plain-http-on-tls-port", Status: http.StatusBadRequest,
+		Text: "this port speaks TLS; connect with wss://"}
+	ReasonClientCertificate = &Reason{Label: "client-certificate",
+		Text: "the client certificate is missing, or not accepted (tls.client-auth, tls.client-ca, tls.crl)"}
+	ReasonTLSHandshake = &Reason{Label: "tls-handshake",
+		Text: "the TLS handshake failed"}
+	ReasonHandshakesFull = &Reason{Label: "handshakes-full", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Level: slog.LevelWarn,
+		Text:  "too many handshakes are under way, most of them from this address (limits.handshakes)"}
 )
 
 // Refusals before the upgrade that the handshake itself causes. Their labels are those of package wsio's causes.
@@ -230,6 +260,9 @@ var (
 // Reasons returns the whole table, in the order of a device's life.
 func Reasons() []*Reason {
 	return []*Reason{
+		ReasonNoRequest, ReasonRequestIncomplete, ReasonHandshakeTimeout, ReasonRequestTooLarge, ReasonBadRequest,
+		ReasonNoWebSocket, ReasonMQTTOnTLSPort, ReasonTLSOnPlainPort, ReasonPlainHTTP, ReasonClientCertificate, ReasonTLSHandshake,
+		ReasonHandshakesFull,
 		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
 		ReasonDraining, ReasonFull, ReasonMemoryFull, ReasonDescriptorsFull, ReasonPortsFull, ReasonDialsFull, ReasonBrokerDown,

@@ -13,6 +13,18 @@ import (
 // table is the table of reasons once more, written by hand: label, HTTP status, Retry-After in seconds, CONNACK code in 3.x and 5, DISCONNECT code
 // in 5, close code, level.
 const table = `
+no-request            0  0 00 00 00    0 DEBUG
+request-incomplete    0  0 00 00 00    0 INFO
+handshake-timeout   408  0 00 00 00    0 INFO
+request-too-large   431  0 00 00 00    0 INFO
+bad-request         400  0 00 00 00    0 INFO
+mqtt-without-websocket   0  0 03 83 00    0 INFO
+mqtt-on-tls-port      0  0 03 83 00    0 INFO
+tls-on-plain-port     0  0 00 00 00    0 INFO
+plain-http-on-tls-port 400  0 00 00 00    0 INFO
+client-certificate    0  0 00 00 00    0 INFO
+tls-handshake         0  0 00 00 00    0 INFO
+handshakes-full     503  5 00 00 00    0 WARN
 proxy-header          0  0 00 00 00    0 WARN
 unknown-path        404  0 00 00 00    0 INFO
 method-not-get      405  0 00 00 00    0 INFO
@@ -103,6 +115,11 @@ func TestReasonsAreTold(t *testing.T) {
 // TestEveryReasonHasACase: a row that no test drives to its audiences is a promise that nobody checks.
 func TestEveryReasonHasACase(t *testing.T) {
 	covered := map[string]bool{"proxy-header": true} // TestAttack41 of the program
+	for _, label := range []string{"no-request", "request-incomplete", "handshake-timeout", "request-too-large", "bad-request",
+		"mqtt-without-websocket", "mqtt-on-tls-port", "tls-on-plain-port", "plain-http-on-tls-port", "client-certificate",
+		"tls-handshake", "handshakes-full"} { // TestListenerTells and TestAttack33 of the program
+		covered[label] = true
+	}
 	for _, c := range handshakeCases {
 		covered[c.reason] = true
 	}

@@ -52,7 +52,8 @@ const (
 )
 
 // departures are the reasons for which the device itself has gone; before CONNACK nobody refused it.
-var departures = map[*Reason]bool{ReasonDisconnect: true, ReasonDeviceClosed: true, ReasonDeviceLost: true}
+var departures = map[*Reason]bool{ReasonDisconnect: true, ReasonDeviceClosed: true, ReasonDeviceLost: true,
+	ReasonNoRequest: true, ReasonRequestIncomplete: true}
 
 // report counts the session's end and logs it.
 func (s *session) report() {
@@ -109,7 +110,7 @@ func direction(key string, p *pump, bytes uint64) slog.Attr {
 	return slog.Group(key, attrs...)
 }
 
-// Refused counts and logs a refusal before the upgrade. device is an address, userAgent what the device says it is.
+// Refused counts and logs a refusal before the upgrade, or that the device has left before it. device is an address, userAgent what the device says it is.
 func (b *Bridge) Refused(r *Reason, device, userAgent string) {
 	b.RefusedFor(r, device, userAgent, nil)
 }
@@ -117,8 +118,14 @@ func (b *Bridge) Refused(r *Reason, device, userAgent string) {
 // RefusedFor is Refused with what is known beside the reason: an error, which may be nil, and facts, such as what the device asked for.
 // They must hold no secret; texts are cut and what a terminal obeys is taken out of them here.
 func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error, facts ...slog.Attr) {
-	b.metrics.refused(r)
-	b.events.Log(r.Level, loglimit.Kind{Message: messageRefused, Reason: r.Label}, func() []slog.Attr {
+	message := messageRefused
+	if departures[r] {
+		message = messageLeft
+		b.metrics.left(r)
+	} else {
+		b.metrics.refused(r)
+	}
+	b.events.Log(r.Level, loglimit.Kind{Message: message, Reason: r.Label}, func() []slog.Attr {
 		attrs := []slog.Attr{slog.String(keyDevice, device)}
 		for _, fact := range facts {
 			if fact.Value.Kind() == slog.KindString {

@@ -89,9 +89,9 @@ type Limits struct {
 	Sessions         int           `koanf:"sessions" range:"1 10000000" doc:"Most sessions at once; a device beyond it gets 503."`
 	Memory           Size          `koanf:"memory" range:"16MiB 900GiB" zero:"ok" doc:"Memory the bridge may use; above nine tenths of it new devices get 503. 0 takes GOMEMLIMIT, or else three quarters of what the control group or the machine has."`
 	Dials            int           `koanf:"dials" range:"1 1000000" doc:"Most connections to brokers being opened at once."`
-	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most WebSocket and TLS handshakes under way at once."`
-	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time for a device's TLS and WebSocket handshake."`
-	HeaderSize       Size          `koanf:"header-size" range:"512B 1MiB" doc:"Largest handshake request, headers included."`
+	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most handshakes (PROXY header, TLS, WebSocket) under way at once, over all listeners; beyond that the address that has most of them loses one."`
+	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time from accept to the end of the WebSocket request, PROXY header and TLS handshake included."`
+	HeaderSize       Size          `koanf:"header-size" range:"512B 1MiB" doc:"Largest handshake request: request line and headers; a larger one gets 431."`
 	ConnectSize      Size          `koanf:"connect-size" range:"64B 64KiB" doc:"Largest CONNECT packet."`
 	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
 	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`

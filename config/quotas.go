@@ -34,7 +34,7 @@ type IdentityQuota struct {
 
 // AddressQuota is that of an address.
 type AddressQuota struct {
-	Connections  int  `koanf:"connections" range:"1 10000000" zero:"ok" doc:"Most connections of the address at once; a device beyond it gets 429."`
+	Connections  int  `koanf:"connections" range:"1 10000000" zero:"ok" doc:"Most connections of the address at once, and most handshakes under way; a device beyond it gets 429."`
 	ConnectRate  int  `koanf:"connect-rate" range:"1 1000000000" zero:"ok" doc:"Most connections of the address in a minute, which may come at once; a device beyond it gets 429."`
 	MessagesUp   int  `koanf:"messages-up" range:"1 1000000000" zero:"ok" doc:"Messages in a second from the address; above it the bridge stops reading for a while."`
 	MessagesDown int  `koanf:"messages-down" range:"1 1000000000" zero:"ok" doc:"Messages in a second to the address; above it the bridge stops reading from the broker for a while."`

@@ -43,7 +43,7 @@ func TestAttack33_accept(t *testing.T) {
 					l.errs = append(l.errs, errno)
 				}
 				var first []bool
-				gate := wsio.NewGate(1).Listener(l, wsio.ListenerOptions{AcceptFailed: func(err error, f bool) {
+				gate := wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(l, wsio.ListenerOptions{AcceptFailed: func(err error, f bool) {
 					if !errors.Is(err, errno) {
 						t.Error(err)
 					}

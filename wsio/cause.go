@@ -17,9 +17,25 @@ const (
 	CauseSubprotocol      Cause = "subprotocol"
 )
 
-// CauseProxyHeader is why a connection is closed before it can say anything: it comes from a peer that must send a PROXY header
-// and sends none, or a bad one. See [ListenerOptions].
-const CauseProxyHeader Cause = "proxy-header"
+// Causes for which a connection ends before there is a whole request. See [ListenerOptions].
+const (
+	CauseProxyHeader        Cause = "proxy-header"           // it has to begin with a PROXY header, and with a good one
+	CauseNoRequest          Cause = "no-request"             // the peer left without a byte of a request
+	CauseRequestIncomplete  Cause = "request-incomplete"     // the peer left before the end of its request
+	CauseHandshakeTimeout   Cause = "handshake-timeout"      // Limits.HandshakeTimeout
+	CauseRequestTooLarge    Cause = "request-too-large"      // Limits.HeaderSize
+	CauseBadRequest         Cause = "bad-request"            // it is no HTTP/1.1
+	CauseNoWebSocket        Cause = "mqtt-without-websocket" // MQTT where HTTP should be
+	CauseTLSOnPlainPort     Cause = "tls-on-plain-port"
+	CausePlainHTTP          Cause = "plain-http-on-tls-port"
+	CauseMQTTOnTLSPort      Cause = "mqtt-on-tls-port" // without TLS
+	CauseClientCertificate  Cause = "client-certificate"
+	CauseTLSHandshake       Cause = "tls-handshake"
+	CauseHandshakesFull     Cause = "handshakes-full"     // GateOptions.Handshakes
+	CauseAddressConnections Cause = "address-connections" // GateOptions.PerAddress
+	CauseInternal           Cause = "internal-error"      // a fault in the handler
+	CauseDeviceLost         Cause = "device-lost"         // the device left before it could be told that it is let in
+)
 
 // Causes for which an open WebSocket is closed.
 const (
@@ -34,6 +50,15 @@ func HandshakeCauses() []Cause {
 	return []Cause{
 		CausePath, CauseMethod, CauseHTTPVersion, CauseNotWebSocket, CauseWebSocketVersion,
 		CauseWebSocketKey, CauseRequestBody, CauseOrigin, CauseSubprotocol,
+	}
+}
+
+// ConnectionCauses lists every cause that [ListenerOptions.Refused] can hear, and [Options.Refused] beside [HandshakeCauses].
+func ConnectionCauses() []Cause {
+	return []Cause{
+		CauseProxyHeader, CauseNoRequest, CauseRequestIncomplete, CauseHandshakeTimeout, CauseRequestTooLarge, CauseBadRequest,
+		CauseNoWebSocket, CauseTLSOnPlainPort, CausePlainHTTP, CauseMQTTOnTLSPort, CauseClientCertificate, CauseTLSHandshake,
+		CauseHandshakesFull, CauseAddressConnections, CauseInternal, CauseDeviceLost,
 	}
 }
 

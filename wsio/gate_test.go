@@ -73,7 +73,9 @@ func newBubbleServer(gate *wsio.Gate, config *tls.Config) *bubbleServer {
 	h := wsio.NewHandler(wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) { s.conns <- c }})
 	limits := wsio.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}
 	s.server = wsio.NewServer(h, limits, slog.New(slog.DiscardHandler))
-	go func() { s.served <- s.server.Serve(gate.Listener(s.l, wsio.ListenerOptions{TLS: config})) }()
+	go func() {
+		s.served <- s.server.Serve(gate.Listener(s.l, wsio.ListenerOptions{TLS: config, Limits: limits}))
+	}()
 	return s
 }
 
@@ -141,7 +143,7 @@ func TestGateGivesPlacesBack(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newBubbleServer(wsio.NewGate(places), nil)
+				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: places}), nil)
 				defer s.close(t)
 				for range 2 * places {
 					device := s.l.dial()
@@ -164,7 +166,7 @@ func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
 	const places = 2
 	config := tlsConfig(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(places), config)
+		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: places}), config)
 		defer s.close(t)
 		for range 2 * places {
 			device := s.l.dial()
@@ -186,7 +188,7 @@ func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
 	config := tlsConfig(t)
 	config.NextProtos = []string{"h2"} // overruled: nobody speaks it here
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(1), config)
+		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), config)
 		defer s.close(t)
 		for range 3 {
 			device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
@@ -211,7 +213,7 @@ func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
 // TestGateLimits: while all places are taken nobody is served, and each that comes free serves one more.
 func TestGateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(2), nil)
+		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 2}), nil)
 		defer s.close(t)
 		first, second := s.l.dial(), s.l.dial()
 		defer second.Close()
@@ -230,7 +232,7 @@ func TestGateLimits(t *testing.T) {
 // TestGateIsSharedFairly: a listener to which nobody comes takes no place from the others.
 func TestGateIsSharedFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gate := wsio.NewGate(1)
+		gate := wsio.NewGate(wsio.GateOptions{Handshakes: 1})
 		idle, busy := newBubbleServer(gate, nil), newBubbleServer(gate, nil)
 		defer idle.close(t)
 		defer busy.close(t)
@@ -247,7 +249,7 @@ func TestGateIsSharedFairly(t *testing.T) {
 func TestGateCloseWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes := newPipeListener()
-		l := wsio.NewGate(1).Listener(pipes, wsio.ListenerOptions{})
+		l := wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(pipes, wsio.ListenerOptions{})
 		first := pipes.dial()
 		held, err := l.Accept()
 		if err != nil {
@@ -279,7 +281,7 @@ func TestGateCloseWhileFull(t *testing.T) {
 // TestAttack1_slow_headers: a request that drips is cut when the time for the handshake is over.
 func TestAttack1_slow_headers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(1), nil)
+		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), nil)
 		defer s.close(t)
 		device := s.l.dial()
 		got := newCollector(device)
@@ -316,7 +318,7 @@ func TestAttack2_silence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newBubbleServer(wsio.NewGate(1), c.config)
+				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), c.config)
 				defer s.close(t)
 				device := s.l.dial()
 				begin := time.Now()

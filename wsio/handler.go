@@ -37,7 +37,7 @@ type Options struct {
 	Admit func(*http.Request) (cause string)
 	// Answer says how a refusal is told to the device. cause is a [Cause] or what Admit returned. Nil: status 400 and the cause.
 	Answer func(cause string) Answer
-	// Refused hears of every refusal. Nil: nobody does.
+	// Refused hears of every refusal, and of devices that left before the answer. Nil: nobody does.
 	Refused func(r *http.Request, cause string)
 	// Accepted is given every device that was let in and owns the connection from then on. It must return soon: the
 	// goroutine and the buffers of the HTTP server are free only then.
@@ -82,6 +82,9 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		copied := *r
 		r = &copied
 		r.RemoteAddr = device.String()
+		if c := pendingOf(r); c != nil {
+			c.countFor(device)
+		}
 	}
 	if isBrowserVisit(r) && h.knownPath(r) {
 		writePage(w)
@@ -107,18 +110,29 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case err == nil:
 		h.opts.Accepted(conn, r)
 	case errors.Is(err, errNotTaken):
+		h.report(r, CauseInternal)
 		writeText(w, http.StatusInternalServerError, "text/plain; charset=utf-8", "no WebSocket can be opened here\n")
-	} // otherwise the device has gone
+	default:
+		h.report(r, CauseDeviceLost)
+	}
+}
+
+func (h *Handler) report(r *http.Request, cause Cause) {
+	if h.opts.Refused != nil {
+		h.opts.Refused(r, string(cause))
+	}
 }
 
 // check holds the request against RFC 6455 section 4.2.1, strictest where others were attacked.
 func (h *Handler) check(r *http.Request) Cause {
 	switch {
+	case r.ProtoMajor != 1: // net/http passes on the preface of HTTP/2
+		return CauseHTTPVersion
 	case !h.knownPath(r):
 		return CausePath
 	case r.Method != http.MethodGet:
 		return CauseMethod
-	case r.ProtoMajor != 1 || r.ProtoMinor != 1:
+	case r.ProtoMinor != 1:
 		return CauseHTTPVersion
 	case !hasToken(r.Header, "Connection", "upgrade") || !hasToken(r.Header, "Upgrade", "websocket"):
 		return CauseNotWebSocket
@@ -181,9 +195,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	if h.opts.Answer != nil {
 		answer = h.opts.Answer(cause)
 	}
-	if h.opts.Refused != nil {
-		h.opts.Refused(r, cause)
-	}
+	h.report(r, Cause(cause))
 	if answer.Status < 400 || answer.Status > 599 {
 		answer.Status = http.StatusInternalServerError // a device could take a 3xx for success (device-quirks H10)
 	}

@@ -65,7 +65,7 @@ func TestAttack35(t *testing.T) {
 		{"CONNECT", strings.Replace(goodRequest, "GET /mqtt", "CONNECT bridge.test:80", 1), 404},
 		{"HTTP/1.0", strings.Replace(goodRequest, "HTTP/1.1", "HTTP/1.0", 1), 400},
 		{"HTTP/0.9", "GET /mqtt\r\n\r\n", 400},
-		{"HTTP/2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 404},
+		{"HTTP/2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400},
 		{"two_hosts", without("", "Host: evil.example\r\n"), 400},
 		{"no_host", without(hostHeader), 400},
 		{"no_upgrade", without("Upgrade: websocket\r\n"), 426},

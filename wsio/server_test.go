@@ -44,7 +44,7 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 	t.Helper()
 	s := &testServer{tls: c.tls != nil, accepted: make(chan string, 100), refused: make(chan string, 100)}
 	if c.limits == (wsio.Limits{}) {
-		c.limits = wsio.Limits{Handshakes: 100, HandshakeTimeout: patience, HeaderSize: 16 << 10}
+		c.limits = wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}
 	}
 	if c.opts.Accepted == nil {
 		c.opts.Accepted = func(conn *wsio.Conn, _ *http.Request) {
@@ -64,9 +64,9 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 		t.Fatal(err)
 	}
 	s.network, s.addr = network, l.Addr().String()
-	c.listener.TLS, c.listener.HeaderTimeout = c.tls, c.limits.HandshakeTimeout
+	c.listener.TLS, c.listener.Limits = c.tls, c.limits
 	s.recorder.Listener = l
-	s.gate = wsio.NewGate(c.limits.Handshakes)
+	s.gate = wsio.NewGate(wsio.GateOptions{Handshakes: 100})
 	server := wsio.NewServer(wsio.NewHandler(c.opts), c.limits, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.gate.Listener(&s.recorder, c.listener)) }()

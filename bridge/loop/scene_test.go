@@ -157,7 +157,7 @@ func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
 		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
-	devices = wsio.NewGate(limits.Sessions).Listener(devices, opts)
+	devices = wsio.NewGate(wsio.GateOptions{Handshakes: limits.Sessions}).Listener(devices, opts)
 	httpServer := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = httpServer.Serve(devices) })

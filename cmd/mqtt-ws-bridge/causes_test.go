@@ -34,6 +34,15 @@ func TestEveryCauseHasAReason(t *testing.T) {
 	}
 }
 
+// TestEveryListenerCauseHasAReason: the same for what ends a connection before there is a whole request.
+func TestEveryListenerCauseHasAReason(t *testing.T) {
+	for _, cause := range wsio.ConnectionCauses() {
+		if r := bridge.ReasonByLabel(string(cause)); r.Label != string(cause) {
+			t.Errorf("cause %s has reason %s", cause, r.Label)
+		}
+	}
+}
+
 // TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or the door says before the upgrade.
 func TestEveryStatusHasACause(t *testing.T) {
 	door := map[*bridge.Reason]int{
@@ -46,7 +55,14 @@ func TestEveryStatusHasACause(t *testing.T) {
 	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull,
 		bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
 	for _, r := range bridge.Reasons() {
-		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), wsio.Cause(r.Label)) {
+		cause := wsio.Cause(r.Label)
+		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), cause) {
+			continue
+		}
+		if slices.Contains(wsio.ConnectionCauses(), cause) && cause != wsio.CauseAddressConnections {
+			if r.Status < 400 || (r.RetryAfter > 0) != (r.Status == 503) || r.Close != 0 {
+				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
+			}
 			continue
 		}
 		if status, ok := door[r]; ok {

@@ -80,7 +80,7 @@ func startBridge(t *testing.T, change func(*config.Config)) (p *process, brokers
 		t.Fatal(err)
 	}
 	log = new(logged)
-	p, err = wire(cfg, slog.New(slog.NewJSONHandler(log, nil)))
+	p, err = wire(cfg, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	if err != nil {
 		t.Fatal(err)
 	}

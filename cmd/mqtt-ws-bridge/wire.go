@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -193,9 +192,7 @@ func (p *process) wireBridge() error {
 	if p.door != nil {
 		handler = withVisit(handler)
 	}
-	p.devices = wsio.NewServer(handler, wsio.Limits{
-		HandshakeTimeout: l.HandshakeTimeout, HeaderSize: int(l.HeaderSize),
-	}, p.log)
+	p.devices = wsio.NewServer(handler, p.handshakeLimits(), p.log)
 	return nil
 }
 
@@ -274,47 +271,6 @@ func peers(items []string) (wsio.Peers, error) {
 	return wsio.Peers{Prefixes: prefixes, Unix: unix}, err
 }
 
-// refusedConn hears of a connection that was closed before it could ask for anything.
-func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, err error) {
-	p.bridge.RefusedFor(bridge.ReasonByLabel(string(cause)), peer.String(), "", err)
-}
-
-// openDevices opens the listeners for devices, behind one gate for all.
-func (p *process) openDevices() error {
-	gate := wsio.NewGate(descriptorPlan(p.cfg).Handshakes)
-	opts := wsio.ListenerOptions{HeaderTimeout: p.cfg.Limits.HandshakeTimeout, Refused: p.refusedConn, AcceptFailed: p.acceptFailed}
-	var err error
-	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
-		return err
-	}
-	var tlsConfig *tls.Config
-	for _, text := range p.cfg.Listen {
-		a, err := config.ParseListen(text)
-		if err != nil {
-			return err
-		}
-		if a.TLS && tlsConfig == nil {
-			files := p.tlsOptions("devices")
-			files.Changed = p.bridge.Recheck
-			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
-			if err != nil {
-				return fmt.Errorf("tls: %w", err)
-			}
-			tlsConfig = p.deviceTLS.ServerConfig()
-		}
-		l, err := listen(a.Network, a.Address)
-		if err != nil {
-			return fmt.Errorf("listen for devices: %w", err)
-		}
-		if opts.TLS = nil; a.TLS {
-			opts.TLS = tlsConfig
-		}
-		l = gate.Listener(l, opts)
-		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
-	}
-	return nil
-}
-
 func (p *process) openAdmin() error {
 	if p.cfg.Admin.Listen == "" {
 		return nil
@@ -328,24 +284,6 @@ func (p *process) openAdmin() error {
 	}
 	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)
 	return nil
-}
-
-// listen is net.Listen, but a socket file that nobody listens on any more is no obstacle.
-func listen(network, address string) (net.Listener, error) {
-	l, err := net.Listen(network, address)
-	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
-		return l, err
-	}
-	nc, dialErr := net.Dial(network, address)
-	if dialErr == nil {
-		nc.Close()
-		return nil, err
-	}
-	info, statErr := os.Lstat(address) // a connection to an ordinary file is refused as well
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) || statErr != nil || info.Mode().Type() != os.ModeSocket || os.Remove(address) != nil {
-		return nil, err
-	}
-	return net.Listen(network, address)
 }
 
 // close ends everything that runs, at once.

@@ -78,6 +78,15 @@ func (a *Authority) Device(t testing.TB, subject pkix.Name, dns ...string) Pair 
 	return a.issue(t, template)
 }
 
+// Expired is Client with a certificate that was good until a minute ago.
+func (a *Authority) Expired(t testing.TB, name string) Pair {
+	t.Helper()
+	template := template(name)
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	template.NotAfter = time.Now().Add(-time.Minute)
+	return a.issue(t, template)
+}
+
 // Pool holds the authority alone.
 func (a *Authority) Pool() *x509.CertPool {
 	pool := x509.NewCertPool()

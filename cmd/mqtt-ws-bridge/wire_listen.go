@@ -1,0 +1,106 @@
+package main
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"syscall"
+
+	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/tlsfiles"
+	"mqtt-ws-bridge/wsio"
+)
+
+// refusedConn hears of a connection that ended before there was a whole request.
+func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, fact error) {
+	p.bridge.RefusedFor(bridge.ReasonByLabel(string(cause)), peer.String(), "", fact)
+}
+
+// answerMQTT answers a peer that sends MQTT without a WebSocket around it.
+func answerMQTT(head []byte, cause wsio.Cause) (answer []byte, fact error, whole bool) {
+	return bridge.AnswerUnwrapped(bridge.ReasonByLabel(string(cause)), head)
+}
+
+func (p *process) handshakeLimits() wsio.Limits {
+	return wsio.Limits{HandshakeTimeout: p.cfg.Limits.HandshakeTimeout, HeaderSize: int(p.cfg.Limits.HeaderSize)}
+}
+
+// newGate bounds the handshakes that are under way, together and by address.
+func (p *process) newGate() *wsio.Gate {
+	return wsio.NewGate(wsio.GateOptions{
+		Handshakes: descriptorPlan(p.cfg).Handshakes,
+		PerAddress: p.cfg.Quotas.Address.Connections, AddressBits: p.cfg.Quotas.IPv6Prefix,
+		Grace: p.cfg.Limits.HandshakeTimeout / 2,
+	})
+}
+
+// listenerOptions are those of all listeners for devices.
+func (p *process) listenerOptions() (wsio.ListenerOptions, error) {
+	opts := wsio.ListenerOptions{
+		Limits: p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
+	}
+	var err error
+	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
+		return opts, err
+	}
+	if addressHeaders[p.cfg.Addresses.Header] != wsio.NoHeader {
+		opts.Shared, err = peers(p.cfg.Addresses.TrustedProxies)
+	}
+	return opts, err
+}
+
+// openDevices opens the listeners for devices, behind one gate for all.
+func (p *process) openDevices() error {
+	gate := p.newGate()
+	opts, err := p.listenerOptions()
+	if err != nil {
+		return err
+	}
+	var tlsConfig *tls.Config
+	for _, text := range p.cfg.Listen {
+		a, err := config.ParseListen(text)
+		if err != nil {
+			return err
+		}
+		if a.TLS && tlsConfig == nil {
+			files := p.tlsOptions("devices")
+			files.Changed = p.bridge.Recheck
+			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
+			if err != nil {
+				return fmt.Errorf("tls: %w", err)
+			}
+			tlsConfig = p.deviceTLS.ServerConfig()
+		}
+		l, err := listen(a.Network, a.Address)
+		if err != nil {
+			return fmt.Errorf("listen for devices: %w", err)
+		}
+		if opts.TLS = nil; a.TLS {
+			opts.TLS = tlsConfig
+		}
+		l = gate.Listener(l, opts)
+		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
+	}
+	return nil
+}
+
+// listen is net.Listen, but a socket file that nobody listens on any more is no obstacle.
+func listen(network, address string) (net.Listener, error) {
+	l, err := net.Listen(network, address)
+	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
+		return l, err
+	}
+	nc, dialErr := net.Dial(network, address)
+	if dialErr == nil {
+		nc.Close()
+		return nil, err
+	}
+	info, statErr := os.Lstat(address) // a connection to an ordinary file is refused as well
+	if !errors.Is(dialErr, syscall.ECONNREFUSED) || statErr != nil || info.Mode().Type() != os.ModeSocket || os.Remove(address) != nil {
+		return nil, err
+	}
+	return net.Listen(network, address)
+}

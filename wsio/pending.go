@@ -1,0 +1,367 @@
+package wsio
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"mqtt-ws-bridge/internal/tlsrecords"
+)
+
+// Phases of a pendingConn.
+const (
+	phaseRequest = iota // no whole request has come yet
+	phaseHandler        // the handler answers it
+	phaseOver           // it was refused, was dropped, or is a WebSocket
+)
+
+// pendingConn is a connection that is not a WebSocket yet, as net/http reads it. Its first use reads the PROXY header if there has to
+// be one and makes the TLS handshake, in the connection's own goroutine.
+type pendingConn struct {
+	// Set once.
+	raw      net.Conn
+	low      *stream // raw behind its PROXY header
+	listener *gatedListener
+	deadline time.Time // for the whole request; zero: none
+
+	spot  entry // guarded by the gate
+	phase atomic.Int32
+	heard atomic.Bool // a peer that has to send a PROXY header has done so: it may be spoken to
+
+	opening sync.Once
+	opened  bool
+	device  net.Addr                 // from a PROXY header; nil: the peer itself
+	tls     atomic.Pointer[tls.Conn] // nil: not yet, or none
+
+	// Owned by the goroutine that reads the request.
+	request requestSize
+}
+
+func newPending(nc net.Conn, l *gatedListener) *pendingConn {
+	c := &pendingConn{raw: nc, low: &stream{Conn: nc}, listener: l}
+	c.spot.conn = c
+	if limit := l.opts.Limits.HandshakeTimeout; limit > 0 {
+		c.deadline = time.Now().Add(limit)
+	}
+	return c
+}
+
+// pendingTLS is one with TLS, of which net/http asks the state.
+type pendingTLS struct{ *pendingConn }
+
+// ConnectionState makes the handshake; the state is empty if it fails.
+func (c pendingTLS) ConnectionState() tls.ConnectionState {
+	if !c.open() {
+		return tls.ConnectionState{}
+	}
+	return c.tls.Load().ConnectionState()
+}
+
+// pendingBelow returns the pending connection that nc is, or nil.
+func pendingBelow(nc net.Conn) *pendingConn {
+	switch c := nc.(type) {
+	case *pendingConn:
+		return c
+	case pendingTLS:
+		return c.pendingConn
+	}
+	return nil
+}
+
+// awaitsHeader reports whether the connection has to begin with a PROXY header.
+func (c *pendingConn) awaitsHeader() bool {
+	return c.listener.opts.ProxyProtocol.has(c.raw.RemoteAddr())
+}
+
+// open does what comes before the request. It reports whether there may be one.
+func (c *pendingConn) open() bool {
+	c.opening.Do(func() {
+		defer func() { // net/http does not: it asks for the address before anything else
+			if fault := recover(); fault != nil {
+				c.refuse(CauseInternal, fmt.Errorf("panic: %v at %s", fault, debug.Stack()), nil)
+			}
+		}()
+		_ = c.raw.SetDeadline(c.deadline) // on a connection that is closed, reading says so
+		c.opened = c.readHeader() && (c.listener.config == nil || c.handshake())
+	})
+	return c.opened
+}
+
+// readHeader reads the PROXY header, if there has to be one.
+func (c *pendingConn) readHeader() bool {
+	if !c.awaitsHeader() {
+		c.heard.Store(true)
+		return true
+	}
+	device, early, err := readProxyHeader(c.raw)
+	switch {
+	case errors.Is(err, errSilent):
+		c.refuse(CauseNoRequest, nil, nil)
+		return false
+	case err != nil:
+		c.refuse(CauseProxyHeader, err, nil)
+		return false
+	}
+	c.heard.Store(true)
+	c.low.early = early
+	c.device = device
+	if device == nil { // the proxy itself: it sees whether somebody is here
+		device = c.raw.RemoteAddr()
+	}
+	c.countFor(device)
+	return true
+}
+
+// countFor has the gate count the connection for a device, once it is known whose it is.
+func (c *pendingConn) countFor(device net.Addr) {
+	if v := c.listener.gate.move(&c.spot, device); v.victim != nil {
+		v.victim.conn.drop(v)
+	}
+}
+
+// conn is what requests are read from.
+func (c *pendingConn) conn() net.Conn {
+	if t := c.tls.Load(); t != nil {
+		return t
+	}
+	return c.low
+}
+
+// Read reads the request, and what follows it.
+func (c *pendingConn) Read(p []byte) (int, error) {
+	if !c.open() {
+		return 0, io.EOF // which net/http does not answer
+	}
+	n, err := c.conn().Read(p)
+	if c.phase.Load() != phaseRequest {
+		return n, err
+	}
+	if n > 0 && c.request.size == 0 && c.foreign(p[:n]) {
+		return 0, io.EOF
+	}
+	limit := c.listener.opts.Limits.HeaderSize
+	if c.request.add(p[:n]); limit > 0 && c.request.size > limit {
+		c.refuse(CauseRequestTooLarge, fmt.Errorf("more than %d bytes", limit), c.answer(CauseRequestTooLarge, 431, ""))
+		return 0, io.EOF
+	}
+	if err != nil && !c.request.ended {
+		c.fail(err)
+	}
+	return n, err
+}
+
+// fail says why no whole request came.
+func (c *pendingConn) fail(err error) {
+	size := c.request.size
+	switch {
+	case errors.Is(err, net.ErrClosed):
+	case isTimeout(err) && size == 0 && c.tls.Load() == nil:
+		c.refuse(CauseHandshakeTimeout, errors.New("not a byte came"), nil)
+	case isTimeout(err):
+		c.refuse(CauseHandshakeTimeout, fmt.Errorf("%d bytes of the request came", size), c.answer(CauseHandshakeTimeout, 408, ""))
+	case size == 0:
+		c.refuse(CauseNoRequest, nil, nil)
+	default:
+		c.refuse(CauseRequestIncomplete, fmt.Errorf("%d bytes of the request came", size), nil)
+	}
+}
+
+// Write writes the handler's answer. What net/http answers by itself, to a request that it does not take, becomes a refusal.
+func (c *pendingConn) Write(p []byte) (int, error) {
+	if !c.open() {
+		return 0, net.ErrClosed
+	}
+	switch c.phase.Load() {
+	case phaseRequest:
+		if status, fact, ok := ownAnswer(p); ok {
+			cause := CauseBadRequest
+			if status == 431 {
+				cause = CauseRequestTooLarge
+			}
+			c.refuse(cause, errors.New(fact), c.answer(cause, status, fact))
+			return len(p), nil
+		}
+	case phaseOver:
+		return len(p), nil // the rest of an answer that was replaced
+	}
+	return c.conn().Write(p)
+}
+
+// refuse reports the end of a connection without a whole request, once, and tells the peer.
+func (c *pendingConn) refuse(cause Cause, fact error, answer []byte) {
+	if !c.phase.CompareAndSwap(phaseRequest, phaseOver) {
+		return
+	}
+	c.report(cause, fact)
+	if len(answer) > 0 {
+		c.say(answer)
+	}
+}
+
+// report tells the listener's owner.
+func (c *pendingConn) report(cause Cause, fact error) {
+	peer := c.device
+	if peer == nil {
+		peer = c.raw.RemoteAddr()
+	}
+	c.tell(peer, cause, fact)
+}
+
+func (c *pendingConn) tell(peer net.Addr, cause Cause, fact error) {
+	if c.listener.opts.Refused != nil {
+		c.listener.opts.Refused(peer, cause, fact)
+	}
+}
+
+const (
+	refusedTime  = 250 * time.Millisecond
+	refusedBytes = 64 << 10
+)
+
+// say tells the peer why its connection ends. What it has sent and nobody read would have its system throw the answer away, so some of
+// that is read.
+func (c *pendingConn) say(answer []byte) {
+	_ = c.raw.SetDeadline(time.Now().Add(refusedTime))
+	if _, err := c.conn().Write(answer); err == nil {
+		c.linger()
+	}
+}
+
+// linger ends the direction to the peer and waits for it to do the same.
+func (c *pendingConn) linger() {
+	type halfCloser interface{ CloseWrite() error }
+	_ = c.raw.SetDeadline(time.Now().Add(refusedTime))
+	if t := c.tls.Load(); t != nil {
+		_ = t.CloseWrite()
+	}
+	if h, ok := c.raw.(halfCloser); ok && h.CloseWrite() == nil {
+		_, _ = io.CopyN(io.Discard, struct{ io.Reader }{c.raw}, refusedBytes)
+	}
+}
+
+// drop ends a connection that has lost its place at the gate. It is called by others than the connection's own goroutine and does not
+// wait: nothing was written to it yet where there is something to say.
+func (c *pendingConn) drop(v verdict) {
+	before := c.phase.Swap(phaseOver)
+	if before != phaseOver {
+		c.tell(v.device, v.cause, nil)
+	}
+	if before == phaseRequest && c.listener.config == nil && (c.heard.Load() || !c.awaitsHeader()) {
+		_ = c.raw.SetWriteDeadline(time.Now().Add(dropTime))
+		_, _ = c.raw.Write(c.answer(v.cause, 503, ""))
+	}
+	_ = c.raw.Close()
+}
+
+const dropTime = 10 * time.Millisecond // more than an empty socket buffer needs
+
+// Close gives the place back.
+func (c *pendingConn) Close() error {
+	c.listener.gate.leave(&c.spot)
+	if t := c.tls.Load(); t != nil && c.phase.Load() != phaseOver {
+		return t.Close()
+	}
+	return c.raw.Close()
+}
+
+// CloseWrite ends the direction to the peer.
+func (c *pendingConn) CloseWrite() error {
+	if h, ok := c.conn().(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
+	}
+	return nil
+}
+
+// RemoteAddr returns the address in the PROXY header, or the peer's.
+func (c *pendingConn) RemoteAddr() net.Addr {
+	if c.open(); c.device != nil {
+		return c.device
+	}
+	return c.raw.RemoteAddr()
+}
+
+// LocalAddr returns the bridge's address.
+func (c *pendingConn) LocalAddr() net.Addr { return c.raw.LocalAddr() }
+
+// SetDeadline sets both deadlines.
+func (c *pendingConn) SetDeadline(t time.Time) error { return c.raw.SetDeadline(c.bounded(t)) }
+
+// SetReadDeadline sets the deadline of Read.
+func (c *pendingConn) SetReadDeadline(t time.Time) error { return c.raw.SetReadDeadline(c.bounded(t)) }
+
+// SetWriteDeadline sets the deadline of Write.
+func (c *pendingConn) SetWriteDeadline(t time.Time) error { return c.raw.SetWriteDeadline(t) }
+
+// bounded is a deadline that is not after that of the request, while there is none.
+func (c *pendingConn) bounded(t time.Time) time.Time {
+	if c.phase.Load() == phaseRequest && !c.deadline.IsZero() && (t.IsZero() || t.After(c.deadline)) {
+		return c.deadline
+	}
+	return t
+}
+
+// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrappers off where nothing
+// else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
+// taken yet.
+func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
+	c := pendingBelow(nc)
+	if c == nil {
+		return nc, nil, nil
+	}
+	c.listener.gate.leave(&c.spot)
+	c.phase.Store(phaseOver)
+	if t := c.tls.Load(); t != nil {
+		secure := tlsrecords.Gather(t)
+		if len(c.low.early) == 0 { // TLS has taken what was read before it
+			secure.SetSocket(c.raw)
+		}
+		return secure, c.device, nil
+	}
+	return c.raw, c.device, c.low.early
+}
+
+// wrapper is a connection with another below it.
+type wrapper interface{ NetConn() net.Conn }
+
+// stream is a connection of which some bytes have been read already.
+type stream struct {
+	net.Conn
+	early []byte // belongs to the goroutine that reads
+}
+
+// Read returns these bytes first.
+func (s *stream) Read(p []byte) (int, error) {
+	if len(s.early) == 0 {
+		return s.Conn.Read(p)
+	}
+	n := copy(p, s.early)
+	if s.early = s.early[n:]; len(s.early) == 0 {
+		s.early = nil
+	}
+	return n, nil
+}
+
+// peek returns what comes next, at least one byte.
+func (s *stream) peek() ([]byte, error) {
+	if len(s.early) == 0 {
+		first := make([]byte, 5) // the header of a TLS record
+		n, err := s.Conn.Read(first)
+		for n == 0 && err == nil {
+			n, err = s.Conn.Read(first)
+		}
+		if n == 0 {
+			return nil, err
+		}
+		s.early = first[:n]
+	}
+	return s.early, nil
+}
+
+// NetConn returns the connection below.
+func (s *stream) NetConn() net.Conn { return s.Conn }
