@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/bridge/loglimit"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -156,8 +157,8 @@ type Bridge struct {
 	start       time.Time
 	budget      Budget
 	denial      denial
-	dials       chan struct{} // places; the buffer is the limit itself
-	inspecting  chan struct{} // the sessions that look at many topic filters; the buffer is the limit itself
+	dials       *fairqueue.Queue // of sessions that dial, grouped by address
+	inspecting  chan struct{}    // the sessions that look at many topic filters; the buffer is the limit itself
 
 	draining atomic.Bool
 	lastID   atomic.Uint64
@@ -186,7 +187,7 @@ func New(opts Options) *Bridge {
 		revoked:     opts.Revoked,
 		budget:      opts.Budget,
 		denial:      denial{opts.CloseDenied, opts.ExpiryWithoutWill},
-		dials:       make(chan struct{}, opts.Limits.Dials),
+		dials:       fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
 		inspecting:  make(chan struct{}, inspections()),
 		sessions:    make(map[*session]struct{}), stopWatch: cancel,
 	}
@@ -210,7 +211,7 @@ func (b *Bridge) Admit() *Reason {
 		return short
 	}
 	switch {
-	case len(b.dials) == cap(b.dials):
+	case b.dials.Busy():
 		return ReasonDialsFull
 	case !b.upstream.Ready():
 		return ReasonBrokerDown

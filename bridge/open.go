@@ -108,13 +108,11 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	defer cancel()
 	s.dialing(cancel)
 	defer s.dialing(nil)
-	select {
-	case s.b.dials <- struct{}{}:
-		defer func() { <-s.b.dials }()
-	case <-ctx.Done():
+	if s.b.dials.Acquire(ctx, Neighbors(s.dev.RemoteAddr().String())) != nil {
 		s.end(ReasonDialsFull, nil)
 		return false
 	}
+	defer s.b.dials.Release()
 	began := s.b.now()
 	broker, err := s.b.upstream.Dial(ctx, DeviceInfo{
 		Connect: c, Addr: s.dev.RemoteAddr(), Local: s.dev.LocalAddr(), TLS: s.dev.TLS(),

@@ -144,6 +144,8 @@ var (
 		Text: "this device may not connect"}
 	ReasonAuthThrottled = &Reason{Label: "auth-throttled", Status: http.StatusTooManyRequests, RetryAfter: time.Minute,
 		Level: slog.LevelWarn, Text: "too many failed attempts from this address"}
+	ReasonAuthBusy = &Reason{Label: "auth-busy", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Level: slog.LevelWarn, Text: "too many devices are proving at once who they are"}
 	ReasonAuthUnavailable = &Reason{Label: "auth-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
 		Level: slog.LevelWarn, Text: "it cannot be found out now whether this device may connect"}
 )
@@ -266,7 +268,7 @@ func Reasons() []*Reason {
 		ReasonProxyHeader, ReasonPath, ReasonMethod, ReasonHTTPVersion, ReasonNotWebSocket, ReasonWebSocketVersion, ReasonWebSocketKey,
 		ReasonRequestBody, ReasonOrigin, ReasonSubprotocol,
 		ReasonDraining, ReasonFull, ReasonMemoryFull, ReasonDescriptorsFull, ReasonPortsFull, ReasonDialsFull, ReasonBrokerDown,
-		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthUnavailable,
+		ReasonUnauthorized, ReasonForbidden, ReasonAuthThrottled, ReasonAuthBusy, ReasonAuthUnavailable,
 		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate,
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonAuthTimeout, ReasonBrokerRefused,

@@ -48,6 +48,7 @@ var handshakeCases = []struct {
 	{reason: "identity-connect-rate", status: 429, retryAfter: "10", level: "WARN", before: func(r *rig) { r.refuses = "identity-connect-rate" }},
 	{reason: "connect-rate", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "connect-rate" }},
 	{reason: "auth-unavailable", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "auth-unavailable" }},
+	{reason: "auth-busy", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.refuses = "auth-busy" }},
 }
 
 // occupyDials opens a device whose dial takes until the end of the test.

@@ -1,4 +1,4 @@
 package access
 
 // Throttled is how many networks are remembered.
-func (g *Gate) Throttled() int { return len(g.fails.debt) }
+func (g *Gate) Throttled() int { return len(g.fails.known) }

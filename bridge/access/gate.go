@@ -22,6 +22,7 @@ const (
 	Unauthorized         // no proof, or one that is not good
 	Forbidden            // a good proof of somebody who may not connect
 	Throttled            // too many failures from there lately; nothing was looked at
+	Busy                 // too many are being checked; nothing was looked at
 	Unavailable          // it could not be found out
 )
 
@@ -32,7 +33,7 @@ type Source interface {
 	Identify(ctx context.Context, r *http.Request, address string) (*Identity, error)
 }
 
-// admitTime is how long the sources may take for one device.
+// admitTime is how long one device may wait for a verdict.
 const admitTime = 10 * time.Second
 
 // Gate finds out who a device is before its connection is upgraded. Safe for concurrent use.
@@ -62,25 +63,34 @@ func (g *Gate) With(sources ...Source) (*Gate, error) {
 // Admit returns who the device is, or a verdict on why it is refused, which does not tell it what was wrong; and for the log
 // an error that does.
 func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error) {
-	if g.fails.blocked(address) {
-		return nil, Throttled, nil
-	}
 	ctx, cancel := context.WithTimeout(r.Context(), admitTime)
 	defer cancel()
+	switch err := g.fails.begin(ctx, address); {
+	case errors.Is(err, ErrBusy):
+		return nil, Busy, err
+	case err != nil:
+		return nil, Throttled, nil
+	}
+	failed := true // unless a verdict says otherwise: a source that panics gives none
+	defer func() { g.fails.done(address, failed) }()
 	id, err := g.identify(ctx, r, address)
-	verdict := Unauthorized
 	switch {
 	case err == nil:
+		failed = false
 		return id, Admitted, nil
+	case errors.Is(err, ErrBusy):
+		failed = false
+		return nil, Busy, err
 	case errors.Is(err, ErrUnavailable):
+		failed = false
 		return nil, Unavailable, err
 	case errors.Is(err, errNoProof):
+		failed = false
 		return nil, Unauthorized, err // a browser asks so first, and guesses nothing
 	case errors.Is(err, ErrForbidden):
-		verdict = Forbidden
+		return nil, Forbidden, err
 	}
-	g.fails.failed(address)
-	return nil, verdict, err
+	return nil, Unauthorized, err
 }
 
 func (g *Gate) identify(ctx context.Context, r *http.Request, address string) (*Identity, error) {

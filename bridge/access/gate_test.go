@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -36,7 +38,7 @@ func users(t testing.TB) *passwords.Users {
 	if err != nil {
 		t.Fatal(err)
 	}
-	u, err := passwords.Parse([]byte("dev-1:" + string(h)))
+	u, err := passwords.Parse([]byte("dev-1:"+string(h)), passwords.NewQueue())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -292,6 +294,111 @@ func TestGuessingIsSlowed(t *testing.T) {
 			t.Errorf("after 2 min: %d tries, want 10", n)
 		}
 	})
+}
+
+// slow answers each handshake after a while, with nil if its password is right.
+type slow struct{ checked, most, now atomic.Int32 }
+
+const slowCheck = 100 * time.Millisecond
+
+func (s *slow) Identify(_ context.Context, r *http.Request, _ string) (*access.Identity, error) {
+	s.checked.Add(1)
+	if n := s.now.Add(1); n > s.most.Load() {
+		s.most.Store(n)
+	}
+	defer s.now.Add(-1)
+	time.Sleep(slowCheck)
+	if _, password, _ := r.BasicAuth(); password != "right" {
+		return nil, errors.New("wrong")
+	}
+	return &access.Identity{Subject: "dev-1"}, nil
+}
+
+// verdicts lets devices try at once and counts what became of them.
+func verdicts(g *access.Gate, n int, address, password string) map[access.Verdict]int {
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	got := make(map[access.Verdict]int)
+	for range n {
+		all.Go(func() {
+			_, verdict, _ := g.Admit(handshake("/mqtt", basic("dev-1", password)), address)
+			mu.Lock()
+			defer mu.Unlock()
+			got[verdict]++
+		})
+	}
+	all.Wait()
+	return got
+}
+
+// TestGuessingAtOnce (attack 45): what may fail is taken before the check. A thousand guesses at once are ten checks, and owe no more
+// than a minute.
+func TestGuessingAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(slow)
+		g := gate(t, s)
+		got := verdicts(g, 1000, "192.0.2.1", "wrong")
+		if got[access.Unauthorized] != 10 || s.checked.Load() != 10 || got[access.Throttled]+got[access.Busy] != 990 {
+			t.Errorf("%v, %d checked; want 10 and the others sent away", got, s.checked.Load())
+		}
+		time.Sleep(6 * time.Second)
+		if got := verdicts(g, 1, "192.0.2.1", "right"); got[access.Admitted] != 1 {
+			t.Errorf("six seconds later from the same address: %v", got)
+		}
+		time.Sleep(time.Minute)
+		if n := g.Throttled(); n != 1 {
+			t.Errorf("%d addresses are remembered, want the one that failed", n)
+		}
+		if got := verdicts(g, 1, "192.0.2.1", "right"); got[access.Admitted] != 1 || g.Throttled() != 0 {
+			t.Errorf("a minute later: %v, %d addresses are remembered", got, g.Throttled())
+		}
+	})
+}
+
+// TestManyBehindOneAddress: a fleet behind one address that comes at once is let in, ten checks at a time.
+func TestManyBehindOneAddress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := new(slow)
+		g := gate(t, s)
+		if got := verdicts(g, 250, "192.0.2.1", "right"); got[access.Admitted] != 250 || s.most.Load() != 10 {
+			t.Errorf("%v, %d at once; want all in, 10 at once", got, s.most.Load())
+		}
+		for range 9 {
+			verdicts(g, 1, "192.0.2.1", "wrong")
+		}
+		if got := verdicts(g, 50, "192.0.2.1", "right"); got[access.Admitted] != 50 {
+			t.Errorf("%v, after nine failures", got)
+		}
+		if n := verdicts(g, 50, "192.0.2.1", "wrong")[access.Unauthorized]; n > 2 {
+			t.Errorf("%d were checked where one was left", n)
+		}
+	})
+}
+
+// TestWaitingEnds: whoever waits for others of its address does so for a bounded time, in bounded number, and leaves nothing behind.
+func TestWaitingEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		never := make(chan struct{})
+		g := gate(t, sourceFunc(func() error { <-never; return nil }))
+		go verdicts(g, 10, "192.0.2.1", "right")
+		synctest.Wait()
+		began := time.Now()
+		got := verdicts(g, 1000, "192.0.2.1", "right")
+		if got[access.Busy] != 1000 || time.Since(began) != 10*time.Second {
+			t.Errorf("%v after %v", got, time.Since(began))
+		}
+		close(never)
+		synctest.Wait()
+		if n := g.Throttled(); n != 0 {
+			t.Errorf("%d addresses are remembered", n)
+		}
+	})
+}
+
+type sourceFunc func() error
+
+func (f sourceFunc) Identify(context.Context, *http.Request, string) (*access.Identity, error) {
+	return &access.Identity{}, f()
 }
 
 // New sources are no new start for who guesses.

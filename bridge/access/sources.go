@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access/callback"
 	"mqtt-ws-bridge/bridge/access/passwords"
 	"mqtt-ws-bridge/bridge/access/token"
@@ -40,10 +41,10 @@ func (s Basic) Identify(ctx context.Context, r *http.Request, address string) (*
 	if !ok {
 		return nil, errPassword
 	}
-	good, err := s.Users.Check(ctx, user, password)
+	good, err := s.Users.Check(ctx, bridge.Neighbors(address), user, password)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	case !good:
 		return nil, errPassword
 	}
@@ -246,8 +247,10 @@ func (s Callback) Identify(ctx context.Context, r *http.Request, address string)
 	if q.Origin == "" || fromPage(r, s.Origins) { // a browser sends its cookies for any page (attack 34)
 		q.Cookie = strings.Join(r.Header.Values("Cookie"), "; ")
 	}
-	a, err := s.Service.Ask(ctx, q)
+	a, err := s.Service.Ask(ctx, bridge.Neighbors(address), q)
 	switch {
+	case errors.Is(err, callback.ErrBusy):
+		return nil, fmt.Errorf("%w: %w", ErrBusy, err)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	case a.Forbidden:

@@ -46,7 +46,7 @@ func TestEveryListenerCauseHasAReason(t *testing.T) {
 // TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or the door says before the upgrade.
 func TestEveryStatusHasACause(t *testing.T) {
 	door := map[*bridge.Reason]int{
-		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthUnavailable: 503,
+		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthBusy: 503, bridge.ReasonAuthUnavailable: 503,
 	}
 	quotas := map[*bridge.Reason]int{
 		bridge.ReasonAddressConnections: 429, bridge.ReasonAddressRate: 429, bridge.ReasonIdentityConnections: 429,

@@ -18,6 +18,7 @@ import (
 	"mqtt-ws-bridge/bridge/access/passwords"
 	"mqtt-ws-bridge/bridge/access/token"
 	"mqtt-ws-bridge/bridge/access/topic"
+	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/config"
 )
 
@@ -26,19 +27,25 @@ type door struct {
 	gate      *access.Gate   // nil: whoever knocks may connect
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
-	challenge string // of a 401
-	// What outlives a reload: keys that were fetched, by URL, and answers that were given.
+	challenge string        // of a 401
+	admitTime time.Duration // for finding out who a device is
+	// What outlives a reload: keys that were fetched, by URL, answers that were given, and the queue of passwords to be checked, which
+	// is made before the program lets Go have one processor more than there are (decisions/0010).
 	remotes  map[string]*token.Remote
 	services map[*config.AccessSource]*callback.Service
+	checks   *fairqueue.Queue
 }
 
 // newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the door before,
 // nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
 func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) {
 	a := &cfg.Access
-	d := &door{noRetain: !a.Retain, remotes: make(map[string]*token.Remote), services: make(map[*config.AccessSource]*callback.Service)}
+	d := &door{noRetain: !a.Retain, admitTime: admitTime(cfg.Limits.HandshakeTimeout)}
 	if before != nil {
-		d.remotes, d.services = before.remotes, before.services
+		d.remotes, d.services, d.checks = before.remotes, before.services, before.checks
+	} else {
+		d.remotes, d.services = make(map[string]*token.Remote), make(map[*config.AccessSource]*callback.Service)
+		d.checks = passwords.NewQueue()
 	}
 	var sources []access.Source
 	var wrong faults
@@ -72,6 +79,9 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 	return d, nil
 }
 
+// admitTime leaves a fifth of the time for a handshake to its answer: none can be written after that.
+func admitTime(handshakeTimeout time.Duration) time.Duration { return handshakeTimeout / 5 * 4 }
+
 const (
 	defaultRefresh         = 10 * time.Minute
 	defaultCallbackTimeout = 2 * time.Second
@@ -80,7 +90,7 @@ const (
 func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	switch s.Type {
 	case "basic":
-		users, err := passwords.Load(s.File)
+		users, err := passwords.Load(s.File, d.checks)
 		return access.Basic{Users: users}, err
 	case "token":
 		return d.tokenSource(s, cfg, log)
@@ -282,8 +292,10 @@ func (d *door) admit(r *http.Request) string {
 	if d.gate == nil {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(r.Context(), d.admitTime)
+	defer cancel()
 	var verdict access.Verdict
-	v.id, verdict, v.err = d.gate.Admit(r, host(r.RemoteAddr))
+	v.id, verdict, v.err = d.gate.Admit(r.WithContext(ctx), host(r.RemoteAddr))
 	switch verdict {
 	case access.Admitted:
 		return ""
@@ -293,6 +305,8 @@ func (d *door) admit(r *http.Request) string {
 		return bridge.ReasonForbidden.Label
 	case access.Throttled:
 		return bridge.ReasonAuthThrottled.Label
+	case access.Busy:
+		return bridge.ReasonAuthBusy.Label
 	}
 	return bridge.ReasonAuthUnavailable.Label
 }

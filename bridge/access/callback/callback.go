@@ -23,6 +23,8 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"mqtt-ws-bridge/bridge/fairqueue"
 )
 
 const (
@@ -31,12 +33,16 @@ const (
 	maxText    = 1024    // bytes of the subject and of each claim
 	remembered = 8 << 10 // answers
 	asking     = 256     // requests under way, and connections that are kept for more
+	maxWaiting = 1024    // questions that wait for others
 	maxHeader  = 64 << 10
 	maxDrain   = 4 << 10 // bytes of a body that nobody needs, read so that the connection can be used again
 )
 
 // ErrUnavailable says that the service gave no answer, or none that means anything.
 var ErrUnavailable = errors.New("the authentication service gave no answer")
+
+// ErrBusy says that the service was not asked, since too many other questions are under way.
+var ErrBusy = errors.New("too many questions to the authentication service")
 
 // Options make a [Service].
 type Options struct {
@@ -77,7 +83,7 @@ type Service struct {
 	opts   Options
 	client *http.Client
 	key    [32]byte
-	places chan struct{} // of requests under way; the buffer is the limit itself
+	queue  *fairqueue.Queue // for requests
 
 	mu    sync.Mutex
 	known map[[sha256.Size]byte]answered // guarded by mu
@@ -110,26 +116,32 @@ func New(opts Options) (*Service, error) {
 		own.MaxResponseHeaderBytes = maxHeader
 		client.Transport = own
 	}
-	s := &Service{opts: opts, client: client, places: make(chan struct{}, asking), known: make(map[[sha256.Size]byte]answered)}
+	s := &Service{opts: opts, client: client, queue: fairqueue.New(asking, maxWaiting), known: make(map[[sha256.Size]byte]answered)}
 	_, err = rand.Read(s.key[:])
 	return s, err
 }
 
-// Ask returns the service's answer, or one it gave lately. The error is [ErrUnavailable], with what happened where that tells
-// no secret.
-func (s *Service) Ask(ctx context.Context, q Question) (Answer, error) {
+// Ask returns the service's answer, or one it gave lately. Questions wait in a queue, in which group is whose they are, until ctx ends or
+// the timeout does. The error is [ErrBusy], or [ErrUnavailable] with what happened where that tells no secret.
+//
+// A device that leaves does not take its question back: it could have the service asked any number of times at once.
+func (s *Service) Ask(ctx context.Context, group string, q Question) (Answer, error) {
 	sum := s.sum(&q)
 	if a, ok := s.recall(sum); ok {
 		return a, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.opts.Timeout)
 	defer cancel()
-	select {
-	case s.places <- struct{}{}:
-		defer func() { <-s.places }()
-	case <-ctx.Done():
-		return Answer{}, fmt.Errorf("%w: too many questions at once", ErrUnavailable)
+	if s.queue.Acquire(ctx, group) != nil {
+		return Answer{}, ErrBusy
 	}
+	defer s.queue.Release()
+	if a, ok := s.recall(sum); ok { // by now
+		return a, nil
+	}
+	deadline, _ := ctx.Deadline()
+	ctx, cancelAsking := context.WithDeadline(context.WithoutCancel(ctx), deadline)
+	defer cancelAsking()
 	a, err := s.ask(ctx, &q)
 	if err == nil {
 		s.remember(sum, a)

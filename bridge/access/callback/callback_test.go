@@ -1,12 +1,14 @@
 package callback_test
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -34,7 +36,7 @@ func answer(status int, body string) service {
 
 func ask(t testing.TB, s service) (callback.Answer, error) {
 	t.Helper()
-	return start(t, s, 0, 0).Ask(t.Context(), callback.Question{})
+	return start(t, s, 0, 0).Ask(t.Context(), "a", callback.Question{})
 }
 
 func start(t testing.TB, s service, allowed, denied time.Duration) *callback.Service {
@@ -92,7 +94,7 @@ func TestSilenceIsNoAnswer(t *testing.T) {
 			return nil, r.Context().Err()
 		}, time.Minute, time.Minute)
 		began := time.Now()
-		if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+		if a, err := s.Ask(t.Context(), "a", callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
 			t.Errorf("%+v, %v", a, err)
 		}
 		if d := time.Since(began); d != time.Second {
@@ -108,7 +110,7 @@ func TestWhatTheServiceGets(t *testing.T) {
 		return answer(200, "")(r)
 	}, 0, 0)
 	full := callback.Question{Authorization: "Bearer x", Cookie: "a=b", Origin: "https://a", Subprotocols: "mqtt, bearer.z", URI: "/mqtt?token=y", UserAgent: "esp32", Address: "192.0.2.7"}
-	if _, err := s.Ask(t.Context(), full); err != nil {
+	if _, err := s.Ask(t.Context(), "a", full); err != nil {
 		t.Fatal(err)
 	}
 	want := http.Header{
@@ -121,7 +123,7 @@ func TestWhatTheServiceGets(t *testing.T) {
 	if got.URL.String() != "http://auth.test/check?key=CANARY" || got.Method != "GET" {
 		t.Errorf("%s %s", got.Method, got.URL)
 	}
-	if _, err := s.Ask(t.Context(), callback.Question{}); err != nil || len(got.Header) != 1 || got.Header["User-Agent"] != nil {
+	if _, err := s.Ask(t.Context(), "a", callback.Question{}); err != nil || len(got.Header) != 1 || got.Header["User-Agent"] != nil {
 		t.Errorf("of nothing: %v, %v", got.Header, err)
 	}
 }
@@ -149,7 +151,7 @@ func TestConnectionsAreKept(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 * len(statuses) {
-		_, _ = s.Ask(t.Context(), callback.Question{})
+		_, _ = s.Ask(t.Context(), "a", callback.Question{})
 	}
 	if got := opened.Load(); got != 1 || n != 3*len(statuses) {
 		t.Errorf("%d connections for %d questions", got, n)
@@ -173,7 +175,7 @@ func TestBodyWithoutEnd(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+	if a, err := s.Ask(t.Context(), "a", callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
@@ -182,7 +184,7 @@ func TestBodyWithoutEnd(t *testing.T) {
 // timeout is refused.
 func TestQuestionsAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var now, most atomic.Int32
+		var now, most, busy atomic.Int32
 		s := start(t, func(r *http.Request) (*http.Response, error) {
 			if n := now.Add(1); n > most.Load() {
 				most.Store(n)
@@ -193,16 +195,78 @@ func TestQuestionsAreBounded(t *testing.T) {
 		}, 0, 0)
 		var done sync.WaitGroup
 		began := time.Now()
-		for range 1000 {
+		for range 2000 {
 			done.Go(func() {
-				if a, err := s.Ask(t.Context(), callback.Question{}); a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
+				a, err := s.Ask(t.Context(), "a", callback.Question{})
+				if errors.Is(err, callback.ErrBusy) {
+					busy.Add(1)
+				} else if a.Allowed || !errors.Is(err, callback.ErrUnavailable) {
 					t.Errorf("%+v, %v", a, err)
 				}
 			})
 		}
 		done.Wait()
-		if most.Load() > 256 || time.Since(began) > 3*time.Second {
-			t.Errorf("%d at a time, all in %v", most.Load(), time.Since(began))
+		if most.Load() > 256 || busy.Load() < 2000-256-1024 || time.Since(began) > 3*time.Second {
+			t.Errorf("%d at a time, %d sent away, all in %v", most.Load(), busy.Load(), time.Since(began))
+		}
+	})
+}
+
+// TestQuestionsAreFair: a question from elsewhere is asked next, though a thousand of one group came before it.
+func TestQuestionsAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var mu sync.Mutex
+		var asked []string
+		answers := make(chan struct{})
+		s := start(t, func(r *http.Request) (*http.Response, error) {
+			mu.Lock()
+			asked = append(asked, r.Header.Get("X-Device-Address"))
+			mu.Unlock()
+			<-answers
+			return answer(401, "")(r)
+		}, 0, 0)
+		var done sync.WaitGroup
+		ask := func(group string) {
+			done.Go(func() { _, _ = s.Ask(t.Context(), group, callback.Question{Address: group}) })
+		}
+		for range 1000 {
+			ask("flood")
+		}
+		synctest.Wait()
+		ask("honest")
+		synctest.Wait()
+		for range 2 {
+			answers <- struct{}{}
+			synctest.Wait()
+		}
+		mu.Lock()
+		next := asked[256:]
+		mu.Unlock()
+		close(answers)
+		done.Wait()
+		if !slices.Contains(next, "honest") {
+			t.Errorf("after the 256 that were under way came %q", next)
+		}
+	})
+}
+
+// TestWhoLeavesIsAskedAboutAllTheSame: the question of a device that leaves counts as under way until the service answers.
+func TestWhoLeavesIsAskedAboutAllTheSame(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, func(r *http.Request) (*http.Response, error) {
+			select {
+			case <-time.After(500 * time.Millisecond):
+				return answer(401, "")(r)
+			case <-r.Context().Done():
+				return nil, r.Context().Err()
+			}
+		}, 0, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(100*time.Millisecond, cancel)
+		began := time.Now()
+		a, err := s.Ask(ctx, "a", callback.Question{})
+		if a.Allowed || err != nil || time.Since(began) != 500*time.Millisecond {
+			t.Errorf("%+v, %v after %v", a, err, time.Since(began))
 		}
 	})
 }
@@ -217,7 +281,7 @@ func TestRemembers(t *testing.T) {
 		}, 10*time.Second, 2*time.Second)
 		expect := func(what string, q callback.Question, allowed bool, times int32) {
 			t.Helper()
-			if a, err := s.Ask(t.Context(), q); err != nil || a.Allowed != allowed || asked.Load() != times {
+			if a, err := s.Ask(t.Context(), "a", q); err != nil || a.Allowed != allowed || asked.Load() != times {
 				t.Errorf("%s: %+v, %v, asked %d times, want %d", what, a, err, asked.Load(), times)
 			}
 		}
@@ -239,7 +303,7 @@ func TestRemembers(t *testing.T) {
 		status = 500
 		time.Sleep(11 * time.Second)
 		for range 2 {
-			if _, err := s.Ask(t.Context(), one); err == nil {
+			if _, err := s.Ask(t.Context(), "a", one); err == nil {
 				t.Error("a fault is an answer")
 			}
 		}
@@ -252,7 +316,7 @@ func TestRemembers(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	s := start(t, answer(200, ""), time.Hour, time.Hour)
 	for i := range 20000 {
-		if _, err := s.Ask(t.Context(), callback.Question{Address: strings.Repeat("x", i%7) + string(rune(i))}); err != nil {
+		if _, err := s.Ask(t.Context(), "a", callback.Question{Address: strings.Repeat("x", i%7) + string(rune(i))}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -20,6 +20,3 @@ func (c counted) matches(password string) bool {
 	*c.n++
 	return c.hash.matches(password)
 }
-
-// Places returns how many checks there can be at a time.
-func (u *Users) Places() int { return cap(u.places) }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -19,6 +18,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"mqtt-ws-bridge/bridge/access/passwords"
+	"mqtt-ws-bridge/bridge/fairqueue"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -45,7 +45,7 @@ func argonOf(kind, password string) string {
 
 func parse(t testing.TB, text string) *passwords.Users {
 	t.Helper()
-	u, err := passwords.Parse([]byte(text))
+	u, err := passwords.Parse([]byte(text), passwords.NewQueue())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestCheck(t *testing.T) {
 			{"B", "pw-b", false}, {"b", "pw-b ", false}, {"bp", "w-b", false},
 			{"b", strings.Repeat("x", 2000), false}, {strings.Repeat("x", 300), "x", false},
 		} {
-			if got, err := u.Check(t.Context(), tt.user, tt.password); got != tt.want || err != nil {
+			if got, err := u.Check(t.Context(), "a", tt.user, tt.password); got != tt.want || err != nil {
 				t.Errorf("%q %.20q: %v, %v", tt.user, tt.password, got, err)
 			}
 		}
@@ -94,22 +94,22 @@ func TestBadFileIsNone(t *testing.T) {
 		"v:" + strings.Replace(argonOf("argon2id", "x"), "p=1", "p=0", 1):        "line 1: not a bcrypt",
 		"v:" + argonOf("argon2id", "x")[:40]:                                     "line 1: not a bcrypt",
 	} {
-		_, err := passwords.Parse([]byte(text))
+		_, err := passwords.Parse([]byte(text), passwords.NewQueue())
 		if err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "CANARY") {
 			t.Errorf("%.50q: %v, want %q", text, err, want)
 		}
 	}
-	if _, err := passwords.Load(filepath.Join(t.TempDir(), "absent")); !errors.Is(err, os.ErrNotExist) {
+	if _, err := passwords.Load(filepath.Join(t.TempDir(), "absent"), passwords.NewQueue()); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("absent file: %v", err)
 	}
 	path := filepath.Join(t.TempDir(), "users")
 	if err := os.WriteFile(path, []byte(good), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := passwords.Load(path); err != nil {
+	if _, err := passwords.Load(path, passwords.NewQueue()); err != nil {
 		t.Error(err)
 	}
-	if _, err := passwords.Load(t.TempDir()); err == nil {
+	if _, err := passwords.Load(t.TempDir(), passwords.NewQueue()); err == nil {
 		t.Error("a directory is a file of users")
 	}
 }
@@ -125,7 +125,7 @@ func TestChecksAreBounded(t *testing.T) {
 		busy.Add(1)
 		done.Go(func() {
 			for first := true; ; first = false {
-				_, _ = u.Check(context.Background(), "u", "wrong")
+				_, _ = u.Check(context.Background(), "a", "u", "wrong")
 				if first {
 					busy.Done()
 				}
@@ -140,7 +140,7 @@ func TestChecksAreBounded(t *testing.T) {
 	busy.Wait()
 	seen := false
 	for range 1000 {
-		if _, err := u.Check(late, "u", "also wrong"); errors.Is(err, passwords.ErrBusy) {
+		if _, err := u.Check(late, "a", "u", "also wrong"); errors.Is(err, passwords.ErrBusy) {
 			seen = true
 			break
 		}
@@ -152,15 +152,43 @@ func TestChecksAreBounded(t *testing.T) {
 	}
 }
 
-// TestPlacesOfAFileLoadedAgain: as many checks at a time as there are processors, also after the program gave Go one more.
-func TestPlacesOfAFileLoadedAgain(t *testing.T) {
-	before := runtime.GOMAXPROCS(0)
-	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
-	text := "u:" + bcryptOf(t, "pw")
-	first := parse(t, text).Places()
-	runtime.GOMAXPROCS(before + 1)
-	if again := parse(t, text).Places(); first != before || again != before {
-		t.Errorf("%d places at first and %d later, on %d processors", first, again, before)
+// TestAFileLoadedAgain has the same queue: it gets no checks more at a time.
+func TestAFileLoadedAgain(t *testing.T) {
+	text, queue := []byte("u:"+bcryptOf(t, "pw")), fairqueue.New(1, 0)
+	for range 2 {
+		u, err := passwords.Parse(text, queue)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := queue.Acquire(t.Context(), "before"); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := u.Check(t.Context(), "a", "u", "pw"); !errors.Is(err, passwords.ErrBusy) {
+			t.Errorf("a check beside the one there may be: %v", err)
+		}
+		queue.Release()
+	}
+}
+
+// TestTheSamePasswordAtOnce: devices that share a password and come at once cost one check for each processor, not one each.
+func TestTheSamePasswordAtOnce(t *testing.T) {
+	u, err := passwords.Parse([]byte("u:"+bcryptOf(t, "pw")), fairqueue.New(1, 100))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hashes int
+	u.CountHashes(&hashes)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() {
+			if ok, err := u.Check(t.Context(), "a", "u", "pw"); !ok || err != nil {
+				t.Error(ok, err)
+			}
+		})
+	}
+	all.Wait()
+	if hashes != 1 {
+		t.Errorf("%d checks", hashes)
 	}
 }
 
@@ -172,10 +200,10 @@ func TestRemembersForAWhile(t *testing.T) {
 	}
 	synctest.Test(t, func(t *testing.T) {
 		u := parse(t, "u:"+string(h))
-		if ok, err := u.Check(t.Context(), "u", "pw"); !ok || err != nil {
+		if ok, err := u.Check(t.Context(), "a", "u", "pw"); !ok || err != nil {
 			t.Fatal(ok, err)
 		}
-		if _, err := u.Check(t.Context(), "u", "wrong"); err != nil || u.Remembers("u", "wrong") {
+		if _, err := u.Check(t.Context(), "a", "u", "wrong"); err != nil || u.Remembers("u", "wrong") {
 			t.Errorf("who was refused is remembered, %v", err)
 		}
 		time.Sleep(6 * time.Minute)
@@ -193,7 +221,7 @@ func BenchmarkCheckRemembered(b *testing.B) {
 	u := parse(b, "u:"+bcryptOf(b, "pw"))
 	b.ReportAllocs()
 	for b.Loop() {
-		if ok, _ := u.Check(b.Context(), "u", "pw"); !ok {
+		if ok, _ := u.Check(b.Context(), "a", "u", "pw"); !ok {
 			b.Fatal("refused")
 		}
 	}
@@ -206,7 +234,7 @@ func TestAttack45_strangers_cost_a_hash(t *testing.T) {
 	u.CountHashes(&hashes)
 	for _, user := range []string{"u", "stranger", "u2"} {
 		before := hashes
-		if ok, err := u.Check(t.Context(), user, "wrong"); ok || err != nil {
+		if ok, err := u.Check(t.Context(), "a", user, "wrong"); ok || err != nil {
 			t.Errorf("%s: %t, %v", user, ok, err)
 		}
 		if hashes != before+1 {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"mqtt-ws-bridge/bridge/fairqueue"
 )
 
 const (
@@ -25,28 +27,30 @@ const (
 	rememberOK = 10 * time.Minute
 )
 
-// processors is how many checks there are at a time. It is asked for when the program begins: later it lets Go have one more than there
-// are (decisions/0010), and a file that is loaded again would get a check more.
-var processors = runtime.GOMAXPROCS(0)
+// maxWaiting is how many checks may wait for others.
+const maxWaiting = 1024
 
 // ErrBusy says that a password could not be checked in the time there was, since too many others are.
 var ErrBusy = errors.New("too many passwords are being checked")
+
+// NewQueue returns a queue for the checks of all files: one at a time for each processor.
+func NewQueue() *fairqueue.Queue { return fairqueue.New(runtime.GOMAXPROCS(0), maxWaiting) }
 
 // Users are the users of a file. Safe for concurrent use.
 type Users struct {
 	// Set once.
 	hashes map[string]hash
-	decoy  hash          // what the password of a user who is not there is held against
-	places chan struct{} // of checks under way; the buffer is the limit itself
-	key    [32]byte      // of what is remembered: a dump of the memory shows no hash that could be tried fast
+	decoy  hash             // what the password of a user who is not there is held against
+	queue  *fairqueue.Queue // for checks
+	key    [32]byte         // of what is remembered: a dump of the memory shows no hash that could be tried fast
 
 	mu       sync.Mutex
 	now, old map[[sha256.Size]byte]struct{} // who was let in; guarded by mu
 	turn     time.Time                      // when now becomes old; guarded by mu
 }
 
-// Load reads a file. It must have a user, and every line must be good: half a file is none.
-func Load(path string) (*Users, error) {
+// Load reads a file, whose passwords are checked through queue. It must have a user, and every line must be good: half a file is none.
+func Load(path string, queue *fairqueue.Queue) (*Users, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("read passwords: %w", err)
@@ -59,7 +63,7 @@ func Load(path string) (*Users, error) {
 	case len(text) > maxFile:
 		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
 	}
-	u, err := Parse(text)
+	u, err := Parse(text, queue)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -68,10 +72,9 @@ func Load(path string) (*Users, error) {
 
 // Parse reads the text of a file. Empty lines and those that begin with # are not looked at. The error names the line, and
 // nothing of what stands in it.
-func Parse(text []byte) (*Users, error) {
+func Parse(text []byte, queue *fairqueue.Queue) (*Users, error) {
 	u := &Users{
-		hashes: make(map[string]hash), places: make(chan struct{}, processors),
-		now: make(map[[sha256.Size]byte]struct{}),
+		hashes: make(map[string]hash), queue: queue, now: make(map[[sha256.Size]byte]struct{}),
 	}
 	if _, err := rand.Read(u.key[:]); err != nil {
 		return nil, err
@@ -105,9 +108,9 @@ func Parse(text []byte) (*Users, error) {
 	return u, nil
 }
 
-// Check reports whether the password is the user's. A user who is not there costs as much as one who is. The only error is
-// [ErrBusy], when ctx ends before it is this check's turn.
-func (u *Users) Check(ctx context.Context, user, password string) (bool, error) {
+// Check reports whether the password is the user's. A user who is not there costs as much as one who is. Checks wait in the queue, in
+// which group is whose they are. The only error is [ErrBusy]: the queue was full, or ctx ended before the check began.
+func (u *Users) Check(ctx context.Context, group, user, password string) (bool, error) {
 	if user == "" || len(user) > maxName || len(password) > maxPassword {
 		return false, nil
 	}
@@ -119,11 +122,12 @@ func (u *Users) Check(ctx context.Context, user, password string) (bool, error) 
 	if !known {
 		h = u.decoy
 	}
-	select {
-	case u.places <- struct{}{}:
-		defer func() { <-u.places }()
-	case <-ctx.Done():
+	if u.queue.Acquire(ctx, group) != nil {
 		return false, ErrBusy
+	}
+	defer u.queue.Release()
+	if known && u.remembers(sum) { // by now: many devices may have the same password
+		return true, nil
 	}
 	good := h.matches(password) && known
 	if good {
