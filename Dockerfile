@@ -1,4 +1,5 @@
-# The bridge as one static file in an otherwise empty image, for every kind of machine without emulation:
+# The bridge as one static file in an otherwise empty image, for every kind of machine without emulation. Needs BuildKit, the default since
+# Docker Engine 23.0 (before: DOCKER_BUILDKIT=1), and buildx for several platforms:
 #   docker buildx build --platform linux/amd64,linux/arm64,linux/arm/v7,linux/arm/v6 .
 # The stages "bridge" (the last, so the default) and "firmware-sim" are images; the others compile, on the machine that builds.
 

@@ -135,6 +135,11 @@ func (c *checker) keyPair(certKey, keyKey, cert, key string) {
 	if data[0] == nil || data[1] == nil {
 		return
 	}
+	if tlsfiles.Encrypted(data[1]) {
+		c.refuse(keyKey, flawf("write it without its passphrase: openssl pkey -in KEY -out FILE, and let nobody else read FILE",
+			"%s: the key is encrypted", redact(key)))
+		return
+	}
 	if _, err := tls.X509KeyPair(data[0], data[1]); err != nil {
 		text := strings.TrimPrefix(err.Error(), "tls: ")
 		c.refuse(certKey, flawf("name a certificate and its own key, both PEM", "%s with %s: %s", redact(cert), redact(key), text))

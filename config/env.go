@@ -31,11 +31,15 @@ func (l *loading) loadEnv(environ []string) error {
 			byName[EnvName(f.path)] = f
 		}
 	})
+	fromFiles := l.loadFileVariables(byName)
 	return l.layers.Load(env.Provider(".", env.Opt{
 		Prefix:      envPrefix,
 		EnvironFunc: func() []string { return environ },
 		TransformFunc: func(name, text string) (string, any) {
-			f := byName[name]
+			f, text := byName[name], cleanEnd(text)
+			if key, ok := strings.CutSuffix(name, fileSuffix); ok && f == nil && byName[key] != nil {
+				f, text = byName[key], fromFiles[name] // "": refused
+			}
 			switch {
 			case f != nil && text != "":
 				return l.texts(f, Source{Layer: Environment, Name: name}, splitEnv(f, text))
@@ -56,12 +60,4 @@ func splitEnv(f *field, text string) []string {
 		items[i] = strings.TrimSpace(items[i])
 	}
 	return items
-}
-
-func (l *loading) unknownEnv(name string) {
-	fix := "unset it; mqtt-ws-bridge --help lists every key"
-	if key := Nearest(strings.TrimPrefix(name, envPrefix), append(keyNames(false), "config")); key != "" {
-		fix = "did you mean " + EnvName(key) + "?"
-	}
-	l.problem(Problem{Source: Source{Layer: Environment, Name: name}, Text: "no key has this variable", Fix: fix})
 }

@@ -196,10 +196,20 @@ func (y *yamlFile) unknown(path string, key *yaml.Node, fields []field, prefix s
 		path = key.Value
 	}
 	fix := "remove it; mqtt-ws-bridge config --example lists every key"
-	if near := Nearest(path, words); near != "" {
+	near := Nearest(path, words)
+	switch {
+	case near != "" && strings.Contains(key.Value, "."):
+		fix = "write each level on a line of its own: " + levels(strings.TrimPrefix(near, prefix))
+	case near != "":
 		fix = "did you mean " + near + "?"
 	}
 	y.refuse(redact(prefix+key.Value), y.at(key.Line), flaw{text: "no such key", fix: fix})
+}
+
+// levels is how a key with dots stands in a file.
+func levels(key string) string {
+	parts := strings.Split(key, ".")
+	return strings.Join(parts[:len(parts)-1], ": {") + ": {" + parts[len(parts)-1] + ": VALUE" + strings.Repeat("}", len(parts)-1)
 }
 
 // value reads one value; false means that a problem was noted, or that a section is empty.
@@ -228,7 +238,7 @@ func (y *yamlFile) value(node *yaml.Node, f *field, path string, line int) (any,
 		if node.Kind != yaml.SequenceNode {
 			fix := "write - VALUE lines below it"
 			if node.Kind == yaml.ScalarNode && f.kind == List {
-				fix = fmt.Sprintf("write %s: [%s]", f.name, show(node.Value))
+				fix = fmt.Sprintf("write %s: [%s]", f.name, showItems(node.Value))
 			}
 			y.refuse(path, at, flawf(fix, "is %s, not a list", nodeWords(node)))
 			return nil, false
@@ -243,7 +253,7 @@ func (y *yamlFile) scalar(node *yaml.Node, t reflect.Type, path string, at Sourc
 		y.refuse(path, at, flawf("write one "+string(kindOf(t)), "is %s, not a single value", nodeWords(node)))
 		return nil, false
 	}
-	v, err := parseScalar(t, node.Value)
+	v, err := y.expandScalar(func(text string) (any, error) { return parseScalar(t, text) }, node.Value)
 	if err != nil {
 		y.refuse(path, at, err)
 		return nil, false
@@ -319,6 +329,15 @@ func resolve(node *yaml.Node) *yaml.Node {
 			return node
 		}
 	}
+}
+
+// showItems is a text as the list that it was probably meant to be.
+func showItems(text string) string {
+	items := strings.Split(text, ",")
+	for i := range items {
+		items[i] = show(strings.TrimSpace(items[i]))
+	}
+	return strings.Join(items, ", ")
 }
 
 func nodeWords(node *yaml.Node) string {

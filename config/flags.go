@@ -40,7 +40,7 @@ type flagValue struct {
 	texts []string
 }
 
-// Set adds a text; the last one counts unless the key is a list or map.
+// Set adds a text; the last one counts unless the key is a list or map. Items of a list may stand between commas too.
 func (v *flagValue) Set(text string) error {
 	v.texts = append(v.texts, text)
 	return nil
@@ -62,6 +62,13 @@ func (l *loading) loadFlags(fs *pflag.FlagSet) error {
 		if !ours || !flag.Changed {
 			return "", nil
 		}
-		return l.texts(value.key, Source{Layer: Flags, Name: flag.Name}, value.texts)
+		texts := value.texts
+		if value.key.kind == List {
+			texts = nil
+			for _, text := range value.texts {
+				texts = append(texts, splitEnv(value.key, text)...)
+			}
+		}
+		return l.texts(value.key, Source{Layer: Flags, Name: flag.Name}, texts)
 	}), nil, l.merging())
 }

@@ -24,7 +24,7 @@ type Input struct {
 // Load reads all layers and checks the result, including the files it names. The error is [Problems]. Load keeps nothing
 // of its input; cfg and origins are the caller's.
 func Load(in Input) (cfg *Config, origins Origins, err error) {
-	l := &loading{layers: koanf.New("."), origins: Origins{}, broken: map[string]bool{}}
+	l := &loading{layers: koanf.New("."), origins: Origins{}, broken: map[string]bool{}, variables: variablesOf(in.Environ)}
 	for _, load := range []func() error{
 		func() error { return l.layers.Load(structs.Provider(Default(), "koanf"), nil) },
 		func() error { return l.loadFile(in) },
@@ -54,10 +54,11 @@ func Load(in Input) (cfg *Config, origins Origins, err error) {
 // loading is the state of one Load. Values enter layers only with their final type; what has none is a problem instead,
 // and the key keeps what an earlier layer said.
 type loading struct {
-	layers   *koanf.Koanf
-	origins  Origins
-	problems Problems
-	broken   map[string]bool // keys, and items of them such as listen[1], with a problem
+	layers    *koanf.Koanf
+	origins   Origins
+	problems  Problems
+	variables map[string]string // of the environment
+	broken    map[string]bool   // keys, and items of them such as listen[1], with a problem
 }
 
 func (l *loading) problem(p Problem) {

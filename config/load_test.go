@@ -122,6 +122,8 @@ var samples = map[string][3]string{
 	"admin.listen":                   {":1", ":2", ""},
 	"log.level":                      {"debug", "warn", "error"},
 	"log.format":                     {"text", "json", "text"},
+	"log.connects":                   {"true", "TRUE", "true"},
+	"log.rate":                       {"1", "2", "3"},
 }
 
 // needsFiles are tested with certificates elsewhere.

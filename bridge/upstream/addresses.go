@@ -2,7 +2,6 @@ package upstream
 
 import (
 	"context"
-	"errors"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,7 +37,7 @@ func (d *dialer) connect(ctx context.Context, address string) (net.Conn, error) 
 		errs = append(errs, a.err)
 	}
 	if won == nil {
-		return nil, errors.Join(errs...)
+		return nil, together(errs)
 	}
 	return won.nc, nil
 }

@@ -73,7 +73,7 @@ func (p *Pool) unanswered(b *broker) {
 		return
 	}
 	b.hushed.Store(int64(time.Since(b.began) + p.opts.HealthInterval))
-	p.learn(b, fmt.Errorf("dial %s: %w", b.target.name, errSilent))
+	p.learn(b, dialError(&b.target, errSilent))
 }
 
 // answered notes that a CONNECT was answered.
@@ -144,7 +144,7 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 		nc.Close()
 	}
 	if err != nil {
-		err = fmt.Errorf("dial %s: %w", b.target.name, err)
+		err = dialError(&b.target, err)
 	}
 	switch {
 	case ctx.Err() != nil || ours(err):

@@ -101,7 +101,7 @@ func (p *Pool) Check(ctx context.Context) error {
 		wg.Go(func() { errs[i] = p.probe(ctx, b) })
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return together(errs)
 }
 
 // Ready reports whether a broker answered when last heard of.
@@ -128,7 +128,7 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 	var errs []error
 	for _, a := range lost {
 		b := order[a.i]
-		errs = append(errs, fmt.Errorf("dial %s: %w", b.target.name, a.err))
+		errs = append(errs, dialError(&b.target, a.err))
 		switch {
 		case a.hung:
 			p.metrics.dialled(b, dialHung, a.took)
@@ -145,7 +145,7 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 		}
 	}
 	if won == nil {
-		return bridge.Broker{}, errors.Join(errs...)
+		return bridge.Broker{}, together(errs)
 	}
 	b := order[won.i]
 	b.connected(won.took)

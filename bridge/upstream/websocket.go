@@ -37,7 +37,7 @@ func (d *dialer) dialWebSocket(ctx context.Context, t *target, device *bridge.De
 		if whole := new(url.Error); errors.As(err, &whole) {
 			err = whole.Err
 		}
-		return nil, fmt.Errorf("open WebSocket: %w", err)
+		return nil, fmt.Errorf("open WebSocket: %w", withoutAddress(t.address, err))
 	}
 	if !strings.EqualFold(ws.Subprotocol(), d.subprotocol) {
 		_ = ws.CloseNow()

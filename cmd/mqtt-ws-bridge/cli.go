@@ -179,6 +179,9 @@ func flagError(cmd *cobra.Command, err error) error {
 		name, _, _ = strings.Cut(short, "=") // what follows may be secret
 		dashes = "-"
 	}
+	if hint := config.FlagHint(name); hint != "" {
+		return fmt.Errorf("unknown flag %s%s; %s", dashes, name, hint)
+	}
 	return fmt.Errorf("unknown flag %s%s%s", dashes, name, guess(name, names, "--"))
 }
 

@@ -35,8 +35,9 @@ func help(cmd *cobra.Command, _ []string) {
 		}
 	}
 	keyHelp(w)
-	fmt.Fprintln(w, "\nEvery key is also a key of the file, dots being its levels, and an environment variable:"+
-		"\n--limits.write-timeout 5s is "+config.EnvName("limits.write-timeout")+"=5s. The flag of a list is repeated.")
+	fmt.Fprintln(w, "\nEvery flag is also a key of the file, dots being its levels, and an environment variable:"+
+		"\n--limits.write-timeout 5s is "+config.EnvName("limits.write-timeout")+"=5s. A list takes commas,\nor its flag again."+
+		"\n"+config.EnvName("access.connect.password")+"_FILE reads a value from a file; ${NAME} in the file is a variable.")
 }
 
 func keyHelp(w io.Writer) {

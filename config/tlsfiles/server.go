@@ -7,6 +7,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -107,8 +108,22 @@ func (l *loaded) expires(file string, at time.Time) {
 	}
 }
 
+// Encrypted reports whether a private key in PEM needs a passphrase, which nobody could type: PKCS #8 (RFC 7468 section 11) or the older
+// form with a header (RFC 1421).
+func Encrypted(data []byte) bool {
+	for block, rest := pem.Decode(data); block != nil; block, rest = pem.Decode(rest) {
+		if block.Type == "ENCRYPTED PRIVATE KEY" || strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED") {
+			return true
+		}
+	}
+	return false
+}
+
 // keyPair reads a certificate and its key.
 func keyPair(files contents, certFile, keyFile string) (tls.Certificate, error) {
+	if Encrypted(files[keyFile]) {
+		return tls.Certificate{}, fmt.Errorf("%s: the key is encrypted", keyFile)
+	}
 	cert, err := tls.X509KeyPair(files[certFile], files[keyFile])
 	if err != nil {
 		return cert, fmt.Errorf("%s with %s: %w", certFile, keyFile, err)

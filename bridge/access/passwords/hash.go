@@ -30,7 +30,7 @@ const (
 	argonFieldsCount = 6
 )
 
-var errHash = errors.New("not a bcrypt or argon2 hash (htpasswd -B makes one)")
+var errHash = errors.New("not a bcrypt or argon2 hash (htpasswd -cB FILE NAME makes a file of them)")
 
 // parseHash reads a hash. Its errors do not hold it.
 func parseHash(text string) (hash, error) {
