@@ -18,12 +18,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"sync"
 	"time"
 
+	"mqtt-ws-bridge/bridge/access/httpclient"
 	"mqtt-ws-bridge/bridge/fairqueue"
 )
 
@@ -34,8 +34,6 @@ const (
 	remembered = 8 << 10 // answers
 	asking     = 256     // requests under way, and connections that are kept for more
 	maxWaiting = 1024    // questions that wait for others
-	maxHeader  = 64 << 10
-	maxDrain   = 4 << 10 // bytes of a body that nobody needs, read so that the connection can be used again
 )
 
 // ErrUnavailable says that the service gave no answer, or none that means anything.
@@ -81,7 +79,7 @@ type Answer struct {
 type Service struct {
 	// Set once.
 	opts   Options
-	client *http.Client
+	client *httpclient.Client
 	key    [32]byte
 	queue  *fairqueue.Queue // for requests
 
@@ -106,16 +104,9 @@ func New(opts Options) (*Service, error) {
 	if opts.Method != http.MethodGet && opts.Method != http.MethodPost {
 		return nil, errors.New("the authentication service is asked with GET or POST")
 	}
-	client := &http.Client{
-		Transport:     opts.Transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	if opts.Transport == nil {
-		own := http.DefaultTransport.(*http.Transport).Clone()
-		own.MaxIdleConns, own.MaxIdleConnsPerHost = asking, asking // a fleet that comes back would use up the ports of this machine
-		own.MaxResponseHeaderBytes = maxHeader
-		client.Transport = own
-	}
+	client := httpclient.New(httpclient.Options{
+		Timeout: opts.Timeout, Connections: asking, Body: maxAnswer, Transport: opts.Transport,
+	})
 	s := &Service{opts: opts, client: client, queue: fairqueue.New(asking, maxWaiting), known: make(map[[sha256.Size]byte]answered)}
 	_, err = rand.Read(s.key[:])
 	return s, err
@@ -162,33 +153,20 @@ func (s *Service) ask(ctx context.Context, q *Question) (Answer, error) {
 	if q.UserAgent == "" {
 		req.Header["User-Agent"] = nil // not Go's own
 	}
-	resp, err := s.client.Do(req)
-	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err // without the URL, which may hold a secret
-		}
-		return Answer{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	defer func() {
-		_, _ = io.CopyN(io.Discard, resp.Body, maxDrain)
-		resp.Body.Close()
-	}()
+	status, body, err := s.client.Do(req)
 	switch {
-	case resp.StatusCode == http.StatusUnauthorized || resp.StatusCode == http.StatusForbidden:
-		return Answer{Forbidden: resp.StatusCode == http.StatusForbidden}, nil
-	case resp.StatusCode < 200 || resp.StatusCode > 299:
-		return Answer{}, fmt.Errorf("%w: status %d", ErrUnavailable, resp.StatusCode)
+	case err != nil:
+		return Answer{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	case status == http.StatusUnauthorized || status == http.StatusForbidden:
+		return Answer{Forbidden: status == http.StatusForbidden}, nil
+	case status < 200 || status > 299:
+		return Answer{}, fmt.Errorf("%w: status %d", ErrUnavailable, status)
 	}
-	return readAnswer(resp.Body)
+	return readAnswer(body)
 }
 
 // readAnswer reads the body of a 2xx. An empty one says nothing more; one that is not understood is no answer.
-func readAnswer(body io.Reader) (Answer, error) {
-	text, err := io.ReadAll(io.LimitReader(body, maxAnswer+1))
-	if err != nil || len(text) > maxAnswer {
-		return Answer{}, fmt.Errorf("%w: its body is cut or too large", ErrUnavailable)
-	}
+func readAnswer(text []byte) (Answer, error) {
 	a := Answer{Allowed: true}
 	if len(bytes.TrimSpace(text)) == 0 {
 		return a, nil

@@ -159,6 +159,31 @@ func TestConnectionsAreKept(t *testing.T) {
 }
 
 // TestBodyWithoutEnd: the timeout is for the whole answer, and the question has no body of its own.
+// TestSwitchingProtocols: an answer of 101, whose body is the connection itself and has no end, is no answer. The handshake hears so at once.
+func TestSwitchingProtocols(t *testing.T) {
+	over := make(chan struct{})
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		nc, _, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer nc.Close()
+		_, _ = io.WriteString(nc, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
+		<-over
+	}))
+	defer server.Close()
+	defer close(over)
+	s, err := callback.New(callback.Options{URL: server.URL, Method: http.MethodGet, Timeout: 10 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, err := s.Ask(t.Context(), "a", callback.Question{})
+	if a.Allowed || !errors.Is(err, callback.ErrUnavailable) || !strings.Contains(err.Error(), "101") {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
 func TestBodyWithoutEnd(t *testing.T) {
 	over := make(chan struct{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

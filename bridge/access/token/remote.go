@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"slices"
 	"sync"
 	"time"
+
+	"mqtt-ws-bridge/bridge/access/httpclient"
 )
 
 const (
@@ -29,7 +29,7 @@ type Remote struct {
 	// Set once.
 	url      string
 	interval time.Duration
-	client   *http.Client
+	client   *httpclient.Client
 	log      *slog.Logger
 	turn     chan struct{} // held by who fetches; the buffer of 1 is the lock itself, which can be waited for with a context
 
@@ -39,15 +39,11 @@ type Remote struct {
 	tried   time.Time // when the last fetch began; guarded by mu
 }
 
-// NewRemote returns the keys at a URL, which are fetched every interval while Run runs. client may be nil; redirects are not
+// NewRemote returns the keys at a URL, which are fetched every interval while Run runs. transport may be nil; redirects are not
 // followed in any case.
-func NewRemote(url string, interval time.Duration, client *http.Client, log *slog.Logger) *Remote {
-	own := http.Client{}
-	if client != nil {
-		own = *client
-	}
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &Remote{url: url, interval: interval, client: &own, log: log, turn: make(chan struct{}, 1)}
+func NewRemote(url string, interval time.Duration, transport http.RoundTripper, log *slog.Logger) *Remote {
+	client := httpclient.New(httpclient.Options{Timeout: fetchTimeout, Connections: 1, Body: maxKeyFile, Transport: transport})
+	return &Remote{url: url, interval: interval, client: client, log: log, turn: make(chan struct{}, 1)}
 }
 
 // Run fetches the keys now and every interval until ctx ends.
@@ -124,28 +120,12 @@ func (r *Remote) refresh(wait, ctx context.Context, pause time.Duration) {
 func (r *Remote) fetch(ctx context.Context) ([]Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	resp, err := r.client.Do(req)
-	if err != nil {
-		var outer *url.Error
-		if errors.As(err, &outer) {
-			err = outer.Err // without the URL, which may hold a secret
-		}
-		return nil, err
-	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("status %d", resp.StatusCode)
-	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxKeyFile+1))
+	status, text, err := r.client.Get(ctx, r.url)
 	switch {
 	case err != nil:
 		return nil, err
-	case len(text) > maxKeyFile:
-		return nil, fmt.Errorf("more than %d bytes", maxKeyFile)
+	case status != http.StatusOK:
+		return nil, fmt.Errorf("status %d", status)
 	}
 	return ParseSet(text)
 }

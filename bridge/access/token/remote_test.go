@@ -44,7 +44,7 @@ func (i *issuer) set(status int, body []byte, err error) {
 }
 
 func remote(i *issuer, log *slog.Logger) *token.Remote {
-	return token.NewRemote("https://user:CANARY@issuer.test/keys?x=CANARY", time.Hour, &http.Client{Transport: i}, log)
+	return token.NewRemote("https://user:CANARY@issuer.test/keys?x=CANARY", time.Hour, i, log)
 }
 
 var silent = slog.New(slog.DiscardHandler)
