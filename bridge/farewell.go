@@ -59,7 +59,7 @@ func (s *session) sayPacket(c *cause) {
 	_ = s.dev.WriteFrames(buf, []int{len(buf)})
 }
 
-// tooLarge reports whether the device would not take the packet [MQTT-3.2.2-19] [MQTT-3.14.2-3].
+// tooLarge reports whether the device would not take a packet of the bridge's own [MQTT-3.1.2-24] [MQTT-3.2.2-19] [MQTT-3.14.2-3].
 func (s *session) tooLarge(buf []byte) bool {
 	limit := s.connect.maxPacket
 	return limit > 0 && uint64(len(buf)-mqttio.Headroom) > uint64(limit)

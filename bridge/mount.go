@@ -49,6 +49,14 @@ func (pol *policed) most(limit int) int {
 	return limit
 }
 
+// tooLargeReason says which limit bites where a packet below the mount cannot be more than most(mqttio.MaxWhole).
+func (pol *policed) tooLargeReason() *Reason {
+	if pol.most(mqttio.MaxWhole) < mqttio.MaxWhole {
+		return ReasonBrokerPacketSize
+	}
+	return ReasonControlPacketTooLarge
+}
+
 // mountUp says what a PUBLISH is below the mount; false: there is no such packet.
 func (s *session) mountUp(p *mqttio.Packet, q *mqttio.Publish) (edit mqttio.PublishEdit, ok bool) {
 	m := s.policed.mount
@@ -101,7 +109,7 @@ func (s *session) inspectUnsubscribe(p *mqttio.Packet) ([]byte, error) {
 func (s *session) passInstead(p *mqttio.Packet, pkt []byte, err error) bool {
 	if err != nil {
 		s.dropUp(p)
-		s.end(ReasonPacketTooLarge, err)
+		s.end(s.policed.tooLargeReason(), err)
 		return false
 	}
 	return s.flushUpBefore() && s.writeBroker(pkt)

@@ -171,8 +171,8 @@ func TestMountSubscribe(t *testing.T) {
 		s.exchange("UNSUBSCRIBE", request(0xA2, "0001'#' 0006'$SYS/#' 000A'$share/g/#'"), request(0xA2, "0005't/a/#' 0005't/a/$' 000E'$share/g/t/a/#'"), nil)
 		many := strings.Repeat("0001'x'", 15_000)
 		s.dev.send(request(0xA2, many))
-		s.check(ended{reason: "packet-too-large", code: 1009, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, 0x95, bridge.ReasonPacketTooLarge.String())})
+		s.check(ended{reason: "control-packet-too-large", code: 1009, level: "WARN", metric: "session_ends_total",
+			packets: disconnect(v, 0x95, bridge.ReasonControlPacketTooLarge.String())})
 	})
 }
 

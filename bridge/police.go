@@ -108,7 +108,7 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)
 	if err != nil { // a whole one was checked: this is a long one with endless properties
 		s.dropUp(p)
-		s.end(ReasonPacketTooLarge, errLongProperties)
+		s.end(ReasonControlPacketTooLarge, errLongProperties)
 		return false
 	}
 	if !p.Whole() {

@@ -146,6 +146,13 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 	if !s.flushDownBefore() {
 		return false
 	}
+	if s.tooLarge(merged) { // without what the broker has to say beside the codes [MQTT-3.9.2-1] [MQTT-3.9.2-2]
+		merged = mqttio.AppendSuback(ownPacket(), v, ack.PacketID, merged[len(merged)-len(codes):])
+	}
+	if s.tooLarge(merged) {
+		s.end(ReasonAnswerTooLarge, nil)
+		return false
+	}
 	if err := s.writeDevice(merged, []int{len(merged)}, false); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false

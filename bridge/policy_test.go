@@ -431,7 +431,7 @@ func TestLongProperties(t *testing.T) {
 		s.dev.send(good, hx("C0")) // cut in a large buffer, so that what follows is found behind it
 		synctest.Wait()
 		s.dev.send(hx("00"), with(65_544))
-		s.check(ended{reason: "packet-too-large", saw: append(good, 0xC0, 0), code: 1009, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, 0x95, bridge.ReasonPacketTooLarge.String())})
+		s.check(ended{reason: "control-packet-too-large", saw: append(good, 0xC0, 0), code: 1009, level: "WARN", metric: "session_ends_total",
+			packets: disconnect(v, 0x95, bridge.ReasonControlPacketTooLarge.String())})
 	})
 }

@@ -275,6 +275,8 @@ func (s *session) discard() {
 func packetReason(err error) *Reason {
 	var e *mqttio.Error
 	switch {
+	case errors.Is(err, mqttio.ErrControlPacketTooLarge):
+		return ReasonControlPacketTooLarge
 	case errors.Is(err, mqttio.ErrTooLarge):
 		return ReasonPacketTooLarge
 	case errors.As(err, &e) && e.Code == codeProtocol:

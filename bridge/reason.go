@@ -213,6 +213,12 @@ var (
 		Text: "packet against the protocol"}
 	ReasonPacketTooLarge = &Reason{Label: "packet-too-large", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
 		Text: "packet larger than allowed (limits.packet-size)"}
+	ReasonControlPacketTooLarge = &Reason{Label: "control-packet-too-large", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
+		Text: "packet other than PUBLISH, or properties of one, above 64 KiB, which is fixed"}
+	ReasonBrokerPacketSize = &Reason{Label: "broker-packet-size", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
+		Text: "packet larger than the broker takes when it is changed (its Maximum Packet Size)"}
+	ReasonAnswerTooLarge = &Reason{Label: "answer-too-large", Disconnect: codePacketLarge, Close: closeTooBig, Level: slog.LevelWarn,
+		Text: "answer larger than the device's Maximum Packet Size [MQTT-3.1.2-24]"}
 	ReasonPublishDenied = &Reason{Label: "publish-denied", Disconnect: codeForbidden, Close: closePolicy, Level: slog.LevelWarn,
 		Connack3: connack3Forbidden, Connack5: codeForbidden,
 		Text: "the device published what it may not"}
@@ -273,7 +279,7 @@ func Reasons() []*Reason {
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonAuthTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
-		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonControlPacketTooLarge, ReasonBrokerPacketSize, ReasonAnswerTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
 		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,
 		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
 		ReasonShutdown, ReasonCut, ReasonInternal,

@@ -55,6 +55,16 @@ var deviceCases = []endCase{
 		want: ended{reason: "packet-protocol", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x82},
 	{limits: func(l *bridge.Limits) { l.PacketSize = 200 }, act: says("C000 30 C901"), // attack 5
 		want: ended{reason: "packet-too-large", code: 1009, level: "WARN", saw: hx("C000")}, leave: 0x95},
+	{only: mqttio.V5, pass: passWith(&policyFake{}), act: func(s *scene) {
+		s.accepted(connect(s.v, "c", 60, 0x27, 0, 0, 0, 200), connack(s.v))
+		s.dev.send(packet(0x82, hx("0001 00"), filtersOf(250, "0002'no' 00")))
+	}, want: ended{reason: "answer-too-large", code: 1009, level: "WARN"}, leave: 0x95},
+	{only: mqttio.V5, pass: passWith(openPolicy(testMount)), act: func(s *scene) {
+		s.accepted(s.connect(), connack(s.v, hx("27 0000000F")...))
+		s.dev.send(packet(0x82, hx("0001 00 0004'abcd' 00")))
+	}, want: ended{reason: "broker-packet-size", code: 1009, level: "WARN"}, leave: 0x95},
+	{name: "SUBSCRIBE of 65,541 bytes", act: says("C000 82 818004 0001"),
+		want: ended{reason: "control-packet-too-large", code: 1009, level: "WARN", saw: hx("C000")}, leave: 0x95},
 	{closes: true, pass: passWith(&policyFake{}), act: after(func(s *scene) { s.dev.send(hx("C000"), publish(s.v, "no", ""), hx("C000")) }),
 		want: ended{reason: "publish-denied", code: 1008, level: "WARN", saw: hx("C000")}, leave: 0x87},
 	{name: "before CONNACK", closes: true, pass: passWith(&policyFake{}), act: func(s *scene) { s.dialled(); s.dev.send(publish(s.v, "no", "")) },

@@ -70,6 +70,9 @@ write-timeout         0  0 00 00 00    0 WARN
 packet-malformed      0  0 00 00 81 1002 WARN
 packet-protocol       0  0 00 00 82 1002 WARN
 packet-too-large      0  0 00 00 95 1009 WARN
+control-packet-too-large   0  0 00 00 95 1009 WARN
+broker-packet-size    0  0 00 00 95 1009 WARN
+answer-too-large      0  0 00 00 95 1009 WARN
 publish-denied        0  0 05 87 87 1008 WARN
 identity-expired      0  0 05 87 A0 1008 INFO
 certificate-revoked   0  0 05 87 87 1008 WARN

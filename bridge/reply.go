@@ -115,6 +115,10 @@ func (s *session) reply(buf []byte) bool { return s.replyAfter(buf, kindPuback, 
 
 // replyAfter is reply for an acknowledgement that has so many of the broker's before it.
 func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
+	if s.tooLarge(buf) {
+		s.end(ReasonAnswerTooLarge, nil)
+		return false
+	}
 	s.devMu.Lock()
 	ok := s.held.add(buf, kind, after)
 	s.devMu.Unlock()

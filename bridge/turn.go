@@ -35,6 +35,10 @@ func (s *session) writeInTurn(packets []byte) bool {
 
 // answerBroker sends a packet of the bridge's own to the broker: now, or as soon as it can have it. Called by the pump down.
 func (s *session) answerBroker(answer withheldAnswer) bool {
+	if len(answer.pkt)-mqttio.Headroom > s.policed.most(mqttio.MaxPacketSize) { // [MQTT-3.2.2-15]
+		s.end(ReasonBrokerPacketSize, nil)
+		return false
+	}
 	t := &s.policed.turn
 	t.mu.Lock()
 	ok := t.owed.add(answer.pkt, answer.kind, answer.after)

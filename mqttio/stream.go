@@ -9,6 +9,10 @@ import (
 // read for it.
 var ErrTooLarge = errors.New("packet larger than allowed")
 
+// ErrControlPacketTooLarge is ErrTooLarge for a packet up that is no PUBLISH and larger than [MaxWhole], whatever the Limit: it could not be
+// checked.
+var ErrControlPacketTooLarge = errors.New("packet other than PUBLISH larger than 64 KiB")
+
 // ErrRunFull says that a run holds as many packets as it can.
 var ErrRunFull = errors.New("run is full")
 
@@ -72,8 +76,8 @@ type Packet struct {
 func (p *Packet) Whole() bool { return p.First && p.Last }
 
 // Next returns the next packet, or the next part of a long one, that is in the buffer. The error is [ErrShort] when more
-// bytes are needed, [ErrRunFull] when Done has to be called first, [ErrTooLarge], [ErrNotConnect] or an [*Error]. After one
-// of the latter three the stream is of no more use.
+// bytes are needed, [ErrRunFull] when Done has to be called first, [ErrTooLarge], [ErrControlPacketTooLarge], [ErrNotConnect] or an [*Error]. After one
+// of the latter four the stream is of no more use.
 func (s *Stream) Next() (p Packet, err error) {
 	if s.pos == s.end {
 		return p, ErrShort
@@ -135,7 +139,7 @@ func (s *Stream) nextLong(h Header, b []byte) (p Packet, err error) {
 			return p, err
 		}
 	} else if s.Direction == Up {
-		return p, ErrTooLarge // nothing but PUBLISH is that long in practice, and it could not be checked
+		return p, ErrControlPacketTooLarge
 	}
 	s.left, s.long = size, h
 	return s.nextPart(true)

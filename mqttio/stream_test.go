@@ -214,7 +214,7 @@ func TestStreamRefuses(t *testing.T) {
 		{name: "wrong flags", input: "82 81", s: limited(1 << 20), want: io.EOF},
 		{name: "wrong flags of a cut packet", input: "80 8101", s: limited(1 << 20), text: "flags"},
 		{name: "wrong direction of a cut packet", input: "20 8101", s: limited(1 << 20), text: "direction"},
-		{name: "long SUBSCRIBE", input: "82 808004 0001", s: up311(), want: mqttio.ErrTooLarge},
+		{name: "long SUBSCRIBE", input: "82 808004 0001", s: up311(), want: mqttio.ErrControlPacketTooLarge},
 		{name: "long PUBLISH to a wildcard", input: "30 808004 0001 23", s: up311(), text: "wildcard"},
 		{name: "long PUBLISH without packet identifier", input: "32 808004 0001 74 0000", s: up311(), text: "packet identifier 0"},
 	} {
