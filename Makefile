@@ -8,6 +8,7 @@
 # make bench-peers  docs/benchmarks.md: the bridge beside HAProxy, nginx and Mosquitto; BENCHFLAGS=-quick prints a short run
 # make fuzz     every fuzz target for FUZZTIME (5s)
 # make ci       what CI runs
+# make man      bin/man: the manual pages
 # make clean    remove what these made
 
 GO       ?= go
@@ -25,7 +26,7 @@ SHIPPED := CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w"
 PLATFORMS := linux/amd64 linux/arm64 linux/arm/5 linux/arm/6 linux/arm/7 linux/mipsle/softfloat linux/riscv64 \
 	darwin/arm64 windows/amd64
 
-.PHONY: test demo build cross $(PLATFORMS) sbom vulncheck lint fuzz bench-peers ci clean
+.PHONY: test demo build cross $(PLATFORMS) sbom vulncheck lint fuzz bench-peers ci man clean
 
 test:
 ifeq ($(RACE),)
@@ -38,6 +39,10 @@ demo:
 
 build:
 	$(SHIPPED) -o bin/ ./cmd/mqtt-ws-bridge ./firmware-sim
+
+man: build
+	mkdir -p bin/man
+	bin/mqtt-ws-bridge man bin/man
 
 cross: $(PLATFORMS)
 

@@ -112,7 +112,7 @@ func (l *loading) loadFileVariables(byName map[string]*field) map[string]string 
 
 // unknownEnv notes a variable of ours that no key has.
 func (l *loading) unknownEnv(name string) {
-	text, fix := "no key has this variable", "unset it; mqtt-ws-bridge --help lists every key"
+	text, fix := "no key has this variable", "unset it; mqtt-ws-bridge help keys lists every key"
 	key := strings.TrimPrefix(name, envPrefix)
 	near := Nearest(key, append(keyNames(false), "config"))
 	switch f, same := meant(key); {

@@ -13,7 +13,7 @@ const FileFlag = "config"
 // AddFlags defines --config and one flag per key. A common key has its short flag and, hidden, the one of its full name.
 // The flags take any text: [Load] judges the values, so that it can report all of them at once.
 func AddFlags(fs *pflag.FlagSet) {
-	fs.String(FileFlag, "", "YAML file with any of the keys below.")
+	fs.StringP(FileFlag, "c", "", "YAML file with any key.")
 	leaves(schema, reflect.Value{}, func(f *field, _ reflect.Value) {
 		if f.kind == Records {
 			return

@@ -28,7 +28,7 @@ func TestProblemsOutsideFiles(t *testing.T) {
 				"MQTT_WS_BRIDGE_LIMITS_SESIONS: no key has this variable; did you mean MQTT_WS_BRIDGE_LIMITS_SESSIONS?",
 				"MQTT_WS_BRIDGE_WRITE_TIMEOUT: no key has this variable; did you mean MQTT_WS_BRIDGE_LIMITS_WRITE_TIMEOUT?",
 				"MQTT_WS_BRIDGE_CONFIGG: no key has this variable; did you mean MQTT_WS_BRIDGE_CONFIG?",
-				"MQTT_WS_BRIDGE_UPSTREAM_TLS_SNI: no key has this variable; unset it; mqtt-ws-bridge --help lists every key",
+				"MQTT_WS_BRIDGE_UPSTREAM_TLS_SNI: no key has this variable; unset it; mqtt-ws-bridge help keys lists every key",
 			},
 		},
 		"bad values from all sides": {

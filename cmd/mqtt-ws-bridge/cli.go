@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"runtime/debug"
 	"strings"
 	"text/tabwriter"
 
@@ -27,6 +26,10 @@ const (
 func run(args, environ []string, stdout, stderr io.Writer) int {
 	c := &cli{environ: environ, stdout: stdout, stderr: stderr}
 	root := c.root()
+	if err := oneDash(root, args); err != nil {
+		fmt.Fprintf(stderr, "mqtt-ws-bridge: %v\n", err)
+		return exitUsage
+	}
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -47,30 +50,40 @@ type cli struct {
 
 func (c *cli) root() *cobra.Command {
 	root := &cobra.Command{
-		Use:               "mqtt-ws-bridge",
-		Short:             "Let MQTT devices behind WebSockets reach any MQTT broker",
-		Long:              "Accept MQTT over WebSocket from devices and carry it to a broker; without --upstream, to one inside this process.",
-		Args:              noArguments,
-		Run:               func(cmd *cobra.Command, _ []string) { c.serve(cmd.Context()) },
-		SilenceErrors:     true,
-		SilenceUsage:      true,
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: true},
+		Use:           "mqtt-ws-bridge",
+		Short:         "Let MQTT devices behind WebSockets reach any MQTT broker",
+		Long:          "Accept MQTT over WebSocket from devices and carry it to a broker; without --upstream, to one inside this process.",
+		Args:          noArguments,
+		Run:           func(cmd *cobra.Command, _ []string) { c.serve(cmd.Context()) },
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Version:       programVersion(),
 	}
 	c.flags = root.PersistentFlags()
 	config.AddFlags(c.flags)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(help)
-	root.AddCommand(c.checkCommand(), c.configCommand(), c.versionCommand())
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "Print the version.")
+	root.SetHelpCommand(c.helpCommand())
+	root.AddCommand(c.checkCommand(), c.configCommand(), c.versionCommand(), c.manCommand())
+	addCompletions(root)
 	return root
 }
 
 func (c *cli) checkCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:   "check-config",
+		Use:   "check-config [FILE]",
 		Short: "Report every problem of the configuration",
-		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none.",
-		Args:  noArguments,
-		Run: func(*cobra.Command, []string) {
+		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none. FILE is the same as --config FILE.",
+		Args:  oneArgument,
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return []string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
+		},
+		Run: func(cmd *cobra.Command, args []string) {
+			if len(args) == 1 && !c.setFile(cmd, args[0]) {
+				return
+			}
 			cfg, origins := c.load(doorProblems)
 			if cfg == nil {
 				return
@@ -87,11 +100,16 @@ func (c *cli) checkCommand() *cobra.Command {
 func (c *cli) configCommand() *cobra.Command {
 	var example bool
 	cmd := &cobra.Command{
-		Use:   "config",
-		Short: "Print every value in effect and where it was set",
-		Long:  "Print every key with the value in effect and where that was set. Secrets are shown as ***.",
-		Args:  noArguments,
-		Run: func(*cobra.Command, []string) {
+		Use:               "config [KEY]",
+		Short:             "Print every value in effect and where it was set, or explain a key",
+		Long:              "Print every key with the value in effect and where that was set. Secrets are shown as ***. With KEY, a key, a section, a flag or a variable, explain it instead.",
+		Args:              oneArgument,
+		ValidArgsFunction: completeKeys,
+		Run: func(_ *cobra.Command, args []string) {
+			if len(args) == 1 {
+				c.explain(args[0])
+				return
+			}
 			if example {
 				fmt.Fprint(c.stdout, config.Example)
 				return
@@ -111,10 +129,73 @@ func (c *cli) versionCommand() *cobra.Command {
 		Short: "Print what was built, from what and with what",
 		Args:  noArguments,
 		Run: func(*cobra.Command, []string) {
-			info, _ := debug.ReadBuildInfo()
-			fmt.Fprintln(c.stdout, version(info))
+			fmt.Fprintln(c.stdout, programVersion())
 		},
 	}
+}
+
+// helpCommand explains a command or, behind config, a key.
+func (c *cli) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND | config KEY | keys]",
+		Short: "Explain a command, a key, or all keys",
+		Args:  cobra.MaximumNArgs(2),
+		ValidArgsFunction: func(cmd *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective) {
+			if len(args) == 1 && args[0] == "config" {
+				return completeKeys(cmd, nil, word)
+			}
+			if len(args) == 0 {
+				return []string{"config", "keys", "check-config", "version"}, cobra.ShellCompDirectiveNoFileComp
+			}
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		},
+		Run: func(cmd *cobra.Command, args []string) {
+			switch sub, rest, err := cmd.Root().Find(args); {
+			case len(args) == 2 && args[0] == "config":
+				c.explain(args[1])
+			case len(args) == 1 && args[0] == "keys":
+				keyHelp(c.stdout)
+			case len(args) == 1 && sub == cmd.Root():
+				c.explain(args[0])
+			case err != nil || len(rest) > 0:
+				fmt.Fprintf(c.stderr, "mqtt-ws-bridge: no help for %q\n", strings.Join(args, " "))
+				c.status = exitUsage
+			default:
+				_ = sub.Help() // our own, which does not fail
+			}
+		},
+	}
+}
+
+// explain prints what a key is.
+func (c *cli) explain(name string) {
+	if strings.Contains(name, "://") { // may hold a password
+		name = "this"
+	}
+	if explain(c.stdout, name) {
+		return
+	}
+	c.status = exitUsage
+	fix := "mqtt-ws-bridge help keys lists every key"
+	var names []string
+	for _, key := range config.Keys() {
+		names = append(names, key.Name)
+	}
+	if near := config.Nearest(name, names); near != "" {
+		fix = "did you mean " + near + "?"
+	}
+	fmt.Fprintf(c.stderr, "mqtt-ws-bridge: no key %q; %s\n", name, fix)
+}
+
+// setFile makes an argument the value of --config. False: both are there.
+func (c *cli) setFile(cmd *cobra.Command, name string) bool {
+	if c.flags.Changed(config.FileFlag) {
+		fmt.Fprintf(c.stderr, "mqtt-ws-bridge: %s takes a file or --%s, not both\n", cmd.Name(), config.FileFlag)
+		c.status = exitUsage
+		return false
+	}
+	_ = c.flags.Set(config.FileFlag, name) // a text takes any
+	return true
 }
 
 func (c *cli) serve(ctx context.Context) {
@@ -146,6 +227,32 @@ func printSettings(w io.Writer, settings []config.Setting) {
 		fmt.Fprintf(table, "%s\t%s\t%s\n", s.Key, s.Value, s.Source)
 	}
 	table.Flush()
+}
+
+// oneArgument lets one word through, which may not be a URL.
+func oneArgument(cmd *cobra.Command, args []string) error {
+	if len(args) == 1 && !strings.Contains(args[0], "://") {
+		return nil
+	}
+	if len(args) > 1 {
+		args = args[1:]
+	}
+	return noArguments(cmd, args)
+}
+
+// oneDash finds a long flag behind one dash, which would be read as short ones: -config as -c with the value onfig.
+func oneDash(root *cobra.Command, args []string) error {
+	for _, arg := range args {
+		if arg == "--" {
+			return nil
+		}
+		name, single := strings.CutPrefix(arg, "-")
+		name, _, _ = strings.Cut(name, "=") // what follows may be secret
+		if single && len(name) > 1 && (root.PersistentFlags().Lookup(name) != nil || root.Flags().Lookup(name) != nil) {
+			return fmt.Errorf("unknown flag -%s; did you mean --%s?", name, name)
+		}
+	}
+	return nil
 }
 
 // noArguments refuses words that are neither flags nor commands, and guesses which command was meant.

@@ -2,6 +2,8 @@ package main
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"runtime/debug"
 	"strings"
 	"testing"
@@ -19,6 +21,20 @@ func TestExitStatus(t *testing.T) {
 		{args: "version", status: 0},
 		{args: "--help", status: 0},
 		{args: "help config", status: 0},
+		{args: "help config limits", status: 0},
+		{args: "help config no.such.key", status: 2},
+		{args: "help keys", status: 0},
+		{args: "help check-config", status: 0},
+		{args: "help nonsense", status: 2},
+		{args: "--version", status: 0},
+		{args: "-v", status: 0},
+		{args: "config access.sources", status: 0},
+		{args: "config limit.sessions", status: 2},
+		{args: "check-config testdata/none.yaml", status: 2},
+		{args: "-c testdata/none.yaml", status: 2},
+		{args: "check-config -c a b", status: 2},
+		{args: "completion bash", status: 0},
+		{args: "man", status: 0},
 		{args: "check-config", status: 0},
 		{args: "config --example", status: 0},
 		{args: "config", status: 0},
@@ -69,7 +85,7 @@ func TestSecretsInArguments(t *testing.T) {
 // TestHelpNamesEveryKey and nothing wider than a usual terminal.
 func TestHelpNamesEveryKey(t *testing.T) {
 	var out bytes.Buffer
-	run([]string{"--help"}, nil, &out, &out)
+	run([]string{"help", "keys"}, nil, &out, &out)
 	for _, key := range config.Keys() {
 		if key.Flag == "" {
 			continue // only a file can set it
@@ -82,6 +98,81 @@ func TestHelpNamesEveryKey(t *testing.T) {
 		if len(line) > 101 || strings.TrimRight(line, " \n")+"\n" != line {
 			t.Errorf("line is too wide or ends with a space: %q", line)
 		}
+	}
+}
+
+// TestHelpIsShort: what most people need fits a screen or two, and says where the rest is.
+func TestHelpIsShort(t *testing.T) {
+	var out bytes.Buffer
+	run([]string{"--help"}, nil, &out, &out)
+	if n := strings.Count(out.String(), "\n"); n > 70 {
+		t.Errorf("help has %d lines", n)
+	}
+	seen := make(map[string]bool)
+	for line := range strings.Lines(out.String()) {
+		term := strings.Fields(line + " .")[0]
+		if strings.HasPrefix(term, "--") && seen[term] {
+			t.Errorf("%s stands there twice", term)
+		}
+		seen[term] = true
+	}
+	for _, key := range config.Keys() {
+		name, _, dotted := strings.Cut(key.Name, ".")
+		if !key.Common && !seen["--"+name] && !(dotted && seen["--"+name+"."]) {
+			t.Errorf("help does not lead to %s", key.Name)
+		}
+	}
+}
+
+// TestEveryKeyIsExplained by its name, and found by its flag and variable; records with their fields.
+func TestEveryKeyIsExplained(t *testing.T) {
+	for _, key := range config.Keys() {
+		for _, name := range []string{key.Name, "--" + key.Flag, key.Env} {
+			var out bytes.Buffer
+			if name == "--" || name == "" {
+				continue
+			}
+			if !explain(&out, name) || !strings.HasPrefix(out.String(), key.Name+" (") || !strings.Contains(out.String(), strings.Fields(key.Doc)[0]) {
+				t.Errorf("%s is explained as\n%s", name, &out)
+			}
+		}
+		if key.Kind == config.Records && len(key.Fields()) == 0 {
+			t.Errorf("%s has no fields", key.Name)
+		}
+	}
+}
+
+// TestCompletion: a shell completes commands, flags, words, schemes, files and names of keys.
+func TestCompletion(t *testing.T) {
+	for args, want := range map[string]string{
+		"--log.level ":     "warn\n",
+		"--upstream ":      "tls://\n",
+		"--config ":        "yaml\n",
+		"check-config ":    "yaml\n",
+		"config limits.s":  "limits.sessions\t",
+		"help config drai": "drain\t",
+		"comp":             "completion\t",
+	} {
+		var out bytes.Buffer
+		run(append([]string{"__complete"}, strings.Split(args, " ")...), nil, &out, &bytes.Buffer{})
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("%q is completed with %q, want %q", args, &out, want)
+		}
+	}
+}
+
+// TestManualPage has every flag, and is the same each time.
+func TestManualPage(t *testing.T) {
+	var page, again bytes.Buffer
+	run([]string{"man"}, nil, &page, &page)
+	run([]string{"man"}, nil, &again, &again)
+	if !strings.HasPrefix(page.String(), ".nh\n.TH") || page.String() != again.String() || !strings.Contains(page.String(), `--limits.sessions`) {
+		t.Errorf("the page begins with %.100q", page.String())
+	}
+	dir := t.TempDir()
+	run([]string{"man", dir}, nil, &page, &page)
+	if _, err := os.Stat(filepath.Join(dir, "mqtt-ws-bridge-check-config.1")); err != nil {
+		t.Error(err)
 	}
 }
 

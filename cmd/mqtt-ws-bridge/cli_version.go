@@ -21,6 +21,12 @@ func buildInfo() *debug.BuildInfo {
 	return info
 }
 
+// programVersion is that of this program.
+func programVersion() string {
+	info, _ := debug.ReadBuildInfo()
+	return version(info)
+}
+
 // version says in one line what was built. info is nil for a binary without build information.
 func version(info *debug.BuildInfo) string {
 	number, tool := versionNumber(info), runtime.Version()
