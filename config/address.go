@@ -1,6 +1,7 @@
 package config
 
 import (
+	"io/fs"
 	"net"
 	"net/netip"
 	"net/url"
@@ -14,9 +15,12 @@ type Address struct {
 	Network string // tcp or unix, as net.Listen wants it
 	Address string // host:port, or the path of a socket
 	TLS     bool
+	// Mode and Group are of the file of a socket. 0 and "": as the umask and the process have it.
+	Mode  fs.FileMode
+	Group string
 }
 
-// ParseListen reads one item of listen: host:port, ws://host:port, wss://host:port or unix:///path.
+// ParseListen reads one item of listen: host:port, ws://host:port, wss://host:port or unix:///path?mode=0660&group=NAME.
 func ParseListen(text string) (Address, error) {
 	scheme, rest, ok := strings.Cut(text, "://")
 	if !ok {
@@ -24,10 +28,7 @@ func ParseListen(text string) (Address, error) {
 	}
 	switch scheme {
 	case "unix":
-		if !filepath.IsAbs(rest) && !strings.HasPrefix(rest, "/") || strings.HasSuffix(rest, "/") {
-			return Address{}, flawf("write unix:///run/mqtt-ws-bridge.sock", "%s names no absolute path", show(text))
-		}
-		return Address{Network: "unix", Address: rest}, nil
+		return parseSocket(rest, text)
 	case "ws", "wss":
 		if host, _, found := strings.Cut(rest, "/"); found {
 			return Address{}, flawf("write "+scheme+"://"+redact(host)+" and put the path under paths", "%s has a path", show(text))
@@ -38,6 +39,39 @@ func ParseListen(text string) (Address, error) {
 		return Address{Network: "tcp", Address: rest, TLS: scheme == "wss"}, nil
 	}
 	return Address{}, flawf("use ws://, wss:// or unix://, or only host:port", "%s has an unknown scheme", show(text))
+}
+
+// parseSocket reads what follows unix://.
+func parseSocket(rest, said string) (Address, error) {
+	path, query, _ := strings.Cut(rest, "?")
+	if !filepath.IsAbs(path) && !strings.HasPrefix(path, "/") || strings.HasSuffix(path, "/") {
+		return Address{}, flawf("write unix:///run/mqtt-ws-bridge.sock", "%s names no absolute path", show(said))
+	}
+	a := Address{Network: "unix", Address: path}
+	seen := map[string]bool{}
+	for part := range strings.SplitSeq(query, "&") {
+		name, value, _ := strings.Cut(part, "=")
+		switch {
+		case part == "" && !strings.Contains(rest, "?"):
+		case seen[name]:
+			return Address{}, flawf("remove one", "%s has %s twice", show(said), name)
+		case name == "mode":
+			mode, err := strconv.ParseUint(value, 8, 32)
+			if err != nil || mode == 0 || mode&^0o777 != 0 {
+				return Address{}, flawf("write an octal number such as mode=0660", "%s has a bad mode", show(said))
+			}
+			a.Mode = fs.FileMode(mode)
+		case name == "group":
+			if value == "" || strings.ContainsFunc(value, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(":/%,", r) }) {
+				return Address{}, flawf("write the name or number of a group, such as group=www-data", "%s has a bad group", show(said))
+			}
+			a.Group = value
+		default:
+			return Address{}, flawf("after ? write mode=0660, group=www-data or both with & between", "%s has an unknown setting", show(said))
+		}
+		seen[name] = true
+	}
+	return a, nil
 }
 
 func checkHostPort(address, said string) error {

@@ -7,7 +7,7 @@ import "time"
 // Tags: koanf is the key's name, doc its documentation, range the allowed values of numbers, durations and sizes,
 // zero:"ok" allows 0 beside the range, oneof lists the allowed words, flag names the short flag of a common key.
 type Config struct {
-	Listen      []string    `koanf:"listen" flag:"listen" doc:"Where devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a socket."`
+	Listen      []string    `koanf:"listen" flag:"listen" doc:"Where devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a socket, with ?mode=0660&group=www-data if others are to reach it."`
 	Paths       []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404."`
 	Origins     []string    `koanf:"origins" doc:"Web pages that may connect, each exactly scheme://host[:port], or null; with an empty list Origin is not checked."`
 	Subprotocol Subprotocol `koanf:"subprotocol" doc:"What a device must offer in Sec-WebSocket-Protocol, beside mqtt and mqttv3.1."`
@@ -120,7 +120,7 @@ type Drain struct {
 
 // Admin is the operator's listener.
 type Admin struct {
-	Listen string `koanf:"listen" flag:"admin" doc:"host:port or unix:///path for the operator; empty or off for none."`
+	Listen string `koanf:"listen" flag:"admin" doc:"host:port or unix:///path (with ?mode=, &group= as in listen) for the operator; empty or off for none."`
 }
 
 // Log is what is logged and how it looks.

@@ -117,11 +117,24 @@ func TestParseUpstream(t *testing.T) {
 
 func TestParseListen(t *testing.T) {
 	for text, want := range map[string]Address{
-		":8083": {"tcp", ":8083", false}, "ws://localhost:0": {"tcp", "localhost:0", false}, "wss://[::1]:8443": {"tcp", "[::1]:8443", true},
-		"unix:///run/a.sock": {"unix", "/run/a.sock", false},
+		":8083": {Network: "tcp", Address: ":8083"}, "ws://localhost:0": {Network: "tcp", Address: "localhost:0"},
+		"wss://[::1]:8443":             {Network: "tcp", Address: "[::1]:8443", TLS: true},
+		"unix:///run/a.sock":           {Network: "unix", Address: "/run/a.sock"},
+		"unix:///run/a.sock?mode=0660": {Network: "unix", Address: "/run/a.sock", Mode: 0o660},
+		"unix:///a?group=www-data":     {Network: "unix", Address: "/a", Group: "www-data"},
+		"unix:///a?group=33&mode=600":  {Network: "unix", Address: "/a", Group: "33", Mode: 0o600},
 	} {
 		if got, err := ParseListen(text); err != nil || got != want {
 			t.Errorf("ParseListen(%q) = %v, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{
+		"unix:///a?", "unix:///a?mode", "unix:///a?mode=", "unix:///a?mode=0", "unix:///a?mode=0888", "unix:///a?mode=4755", "unix:///a?mode=-1",
+		"unix:///a?group=", "unix:///a?group=a:b", "unix:///a?mode=0660&mode=0600", "unix:///a?owner=x", "unix:///a?mode=0660&", "unix:///?mode=0660",
+		"unix:///a?mode=0660?group=x",
+	} {
+		if got, err := ParseListen(text); err == nil {
+			t.Errorf("ParseListen(%q) = %v", text, got)
 		}
 	}
 }

@@ -279,7 +279,7 @@ func (p *process) openAdmin() error {
 	if err != nil {
 		return err
 	}
-	if p.adminListener, err = listen(a.Network, a.Address); err != nil {
+	if p.adminListener, err = listen(a); err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
 	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)

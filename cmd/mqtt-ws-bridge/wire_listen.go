@@ -2,11 +2,8 @@ package main
 
 import (
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
-	"os"
-	"syscall"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/config"
@@ -74,7 +71,7 @@ func (p *process) openDevices() error {
 			}
 			tlsConfig = p.deviceTLS.ServerConfig()
 		}
-		l, err := listen(a.Network, a.Address)
+		l, err := listen(a)
 		if err != nil {
 			return fmt.Errorf("listen for devices: %w", err)
 		}
@@ -85,22 +82,4 @@ func (p *process) openDevices() error {
 		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
 	}
 	return nil
-}
-
-// listen is net.Listen, but a socket file that nobody listens on any more is no obstacle.
-func listen(network, address string) (net.Listener, error) {
-	l, err := net.Listen(network, address)
-	if network != "unix" || !errors.Is(err, syscall.EADDRINUSE) {
-		return l, err
-	}
-	nc, dialErr := net.Dial(network, address)
-	if dialErr == nil {
-		nc.Close()
-		return nil, err
-	}
-	info, statErr := os.Lstat(address) // a connection to an ordinary file is refused as well
-	if !errors.Is(dialErr, syscall.ECONNREFUSED) || statErr != nil || info.Mode().Type() != os.ModeSocket || os.Remove(address) != nil {
-		return nil, err
-	}
-	return net.Listen(network, address)
 }

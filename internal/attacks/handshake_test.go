@@ -66,7 +66,7 @@ func TestAttack35_odd_handshakes(t *testing.T) {
 		{"no_version", instead(versLine, ""), 426, "websocket-version"},
 		{"POST", instead("GET", "POST"), 405, "method-not-get"},
 		{"HTTP_1.0", instead("HTTP/1.1", "HTTP/1.0"), 426, "http-version"},
-		{"HTTP_2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 404, "unknown-path"},
+		{"HTTP_2_preface", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 426, "http-version"},
 		{"no_upgrade", instead(upLines, ""), 426, "not-websocket"},
 		{"upgrade_to_h2c", instead("websocket\r\n", "h2c\r\n"), 426, "not-websocket"},
 		{"two_hosts", with("Host: evil.example\r\n"), 400, ""},
