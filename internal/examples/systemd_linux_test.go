@@ -67,7 +67,7 @@ func TestSystemdUnitAllowsWhatTheProgramCalls(t *testing.T) {
 	trace := filepath.Join(t.TempDir(), "trace")
 	binary := bridgeproc.Build(t, "CGO_ENABLED=0")
 	t.Run("run", func(t *testing.T) { // the program ends with it
-		b := bridgeproc.Start(t, bridgeproc.Options{Binary: binary, Upstream: "tcp://" + broker.TCP, Args: []string{"--drain.timeout", "20s"},
+		b := bridgeproc.Start(t, bridgeproc.Options{Binary: binary, Upstream: "tcp://" + broker.TCP, Args: []string{"--drain.timeout", "20s", "--listen", "unix://" + filepath.Join(t.TempDir(), "s") + "?mode=0660"},
 			Wrapper: []string{"strace", "-D", "-f", "-qq", "-e", "signal=none", "-o", trace}})
 		in := &site{url: b.WS}
 		in.online(t, device{})
