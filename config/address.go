@@ -1,6 +1,8 @@
 package config
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"io/fs"
 	"net"
 	"net/netip"
@@ -164,4 +166,31 @@ func networkBroker(u *url.URL, port, said string) (*url.URL, error) {
 		u.Path = ""
 	}
 	return u, nil
+}
+
+// ParseProxy reads the URL of an HTTP proxy and returns its host:port. The error never repeats userinfo or query.
+func ParseProxy(text string) (address string, err error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Scheme != "http" || u.Hostname() == "" || u.Port() == "":
+		return "", flawf("write http://HOST:PORT", "%s is not the URL of an HTTP proxy", show(text))
+	case u.User != nil:
+		return "", flawf("write them into upstream.proxy.username and upstream.proxy.password", "%s holds a user name or password", show(text))
+	case strings.Trim(u.Path, "/") != "" || u.RawQuery != "" || strings.Contains(text, "#"):
+		return "", flawf("remove what follows the port", "%s has a path", show(text))
+	}
+	if u, err = networkBroker(u, "", text); err != nil {
+		return "", err
+	}
+	return u.Host, nil
+}
+
+// ParsePin reads a public key as it stands in upstream.tls.pins.
+func ParsePin(text string) (sum [sha256.Size]byte, err error) {
+	encoded, ok := strings.CutPrefix(text, "sha256/")
+	data, err := base64.StdEncoding.DecodeString(encoded)
+	if !ok || err != nil || len(data) != len(sum) {
+		return sum, flawf("write sha256/ and the base64 of 32 bytes; docs/security.md has the command", "%s is not a pin", show(text))
+	}
+	return [sha256.Size]byte(data), nil
 }

@@ -33,6 +33,8 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 	c.addresses()
 	c.brokers()
 	c.headers()
+	c.brokerTLS()
+	c.proxy()
 	c.certificates()
 	c.access()
 	return c.problems

@@ -67,16 +67,28 @@ type Upstream struct {
 	DialTimeout    time.Duration     `koanf:"dial-timeout" range:"1ms 10m" doc:"Longest time for reaching a broker, with TLS and WebSocket handshake."`
 	ProxyProtocol  string            `koanf:"proxy-protocol" oneof:"off v1 v2" doc:"PROXY header with the device's address at the beginning of every connection to a broker; v2 tells of TLS and of the client certificate too."`
 	ConnackTimeout time.Duration     `koanf:"connack-timeout" range:"1ms 10m" doc:"Longest wait for a broker's CONNACK."`
+	PingInterval   time.Duration     `koanf:"ping-interval" range:"1s 24h" zero:"ok" doc:"Interval of WebSocket pings to ws:// and wss:// brokers, for load balancers that close idle connections; 0 sends none."`
+	Proxy          UpstreamProxy     `koanf:"proxy" doc:"HTTP proxy through which brokers are reached with CONNECT; unix:// brokers are reached without it."`
 	HealthInterval time.Duration     `koanf:"health-interval" range:"10ms 1h" doc:"How often a broker is asked whether it answers."`
 }
 
 // UpstreamTLS is how the bridge trusts a broker and shows itself to it.
 type UpstreamTLS struct {
-	CA         string `koanf:"ca" doc:"PEM file with the authorities to trust; empty trusts the system's."`
-	Cert       string `koanf:"cert" doc:"PEM file with the bridge's client certificate, followed by its chain."`
-	Key        string `koanf:"key" doc:"PEM file with the private key of upstream.tls.cert."`
-	ServerName string `koanf:"server-name" doc:"Name expected in the broker's certificate; empty takes the host of the URL."`
-	MinVersion string `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a broker may use."`
+	CA         string   `koanf:"ca" doc:"PEM file with the authorities to trust; empty trusts the system's."`
+	Cert       string   `koanf:"cert" doc:"PEM file with the bridge's client certificate, followed by its chain."`
+	Key        string   `koanf:"key" doc:"PEM file with the private key of upstream.tls.cert."`
+	ServerName string   `koanf:"server-name" doc:"Name expected in the broker's certificate; empty takes the host of the URL."`
+	MinVersion string   `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a broker may use."`
+	ALPN       []string `koanf:"alpn" doc:"ALPN protocol names offered to tls:// brokers, such as x-amzn-mqtt-ca for AWS IoT on port 443."`
+	Pins       []string `koanf:"pins" doc:"Public keys that a broker's certificate may have, each as sha256/ and the base64 of the SHA-256 of its SubjectPublicKeyInfo. They replace the check of authority, name and dates; with upstream.tls.ca both checks apply."`
+	CommonName bool     `koanf:"common-name" doc:"Accepts a broker's certificate without subject alternative names if its common name is the expected name."`
+}
+
+// UpstreamProxy is the way to brokers through an HTTP proxy.
+type UpstreamProxy struct {
+	URL      string `koanf:"url" doc:"The proxy, as http://HOST:PORT; empty reaches brokers directly."`
+	Username string `koanf:"username" doc:"User name for the proxy (Basic authentication)."`
+	Password Secret `koanf:"password" doc:"Password for the proxy; secret."`
 }
 
 // Embedded is the broker in process.

@@ -13,7 +13,7 @@ func Default() *Config {
 		TLS:         TLS{Certificates: []Certificate{}, ClientAuth: "off", MinVersion: "1.2"},
 		Upstream: Upstream{
 			URLs:           []string{},
-			TLS:            UpstreamTLS{MinVersion: "1.2"},
+			TLS:            UpstreamTLS{MinVersion: "1.2", ALPN: []string{}, Pins: []string{}},
 			Headers:        map[string]Secret{},
 			Subprotocol:    "mqtt",
 			ProxyProtocol:  "off",

@@ -62,6 +62,13 @@ var samples = map[string][3]string{
 	"upstream.proxy-protocol":        {"v1", "v2", "v1"},
 	"upstream.dial-timeout":          {"1s", "2s", "3s"},
 	"upstream.connack-timeout":       {"1s", "2s", "3s"},
+	"upstream.ping-interval":         {"1s", "2s", "3s"},
+	"upstream.proxy.url":             {"http://a:1", "http://b:2", "http://c:3"},
+	"upstream.proxy.username":        {"a", "b", "c"},
+	"upstream.proxy.password":        {"a", "b", "c"},
+	"upstream.tls.alpn":              {"[a]", "b", "c"},
+	"upstream.tls.pins":              {"[" + pin("A") + "]", pin("B"), pin("C")},
+	"upstream.tls.common-name":       {"true", "TRUE", "true"},
 	"upstream.health-interval":       {"1s", "2s", "3s"},
 	"embedded.listen":                {":1", ":2", "off"},
 	"access.connect.client-id":       {"a", "b", "c"},
@@ -126,6 +133,9 @@ var samples = map[string][3]string{
 	"log.rate":                       {"1", "2", "3"},
 }
 
+// pin is a pin of these letters.
+func pin(letter string) string { return "sha256/" + strings.Repeat(letter, 42) + "A=" }
+
 // needsFiles are tested with certificates elsewhere.
 var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates", "tls.client-auth", "tls.client-ca", "tls.crl",
 	"upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
@@ -133,6 +143,13 @@ var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates",
 // needed is what a key has no effect without: as a file says it, unless the key's sample takes its place, and as a flag.
 var needed = map[string]struct{ file, arg string }{
 	"upstream.headers":          {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
+	"upstream.ping-interval":    {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
+	"upstream.proxy.url":        {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
+	"upstream.proxy.username":   {"upstream: {urls: [ws://b], proxy: {url: 'http://p:1'}}", "--upstream=ws://b --upstream.proxy.url=http://p:1"},
+	"upstream.proxy.password":   {"upstream: {urls: [ws://b], proxy: {url: 'http://p:1', username: u}}", "--upstream=ws://b --upstream.proxy.url=http://p:1 --upstream.proxy.username=u"},
+	"upstream.tls.alpn":         {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
+	"upstream.tls.pins":         {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
+	"upstream.tls.common-name":  {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
 	"upstream.proxy-protocol":   {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
 	"addresses.header":          {"", "--addresses.trusted-proxies=10.0.0.1"},
 	"addresses.trusted-proxies": {"", "--addresses.header=forwarded"},
@@ -154,7 +171,7 @@ func TestPrecedence(t *testing.T) {
 			var file string
 			var env, args []string
 			if needs, ok := needed[key.Name]; ok && layers != 0 {
-				file, args = needs.file, []string{needs.arg}
+				file, args = needs.file, strings.Fields(needs.arg)
 			}
 			if layers&1 != 0 {
 				file = nest(key.Name, sample[0])

@@ -25,6 +25,10 @@ type Options struct {
 	Headers        http.Header        // sent when opening ws and wss
 	Subprotocol    string             // offered on ws and wss, where the broker must agree to it; "": none
 	ProxyProtocol  int                // version of the PROXY header that every connection begins with, 1 or 2; 0: none
+	Trust          Trust              // for tls and wss
+	ALPN           []string           // protocol names offered with tls
+	Proxy          Proxy              // for all but unix
+	PingInterval   time.Duration      // of WebSockets to ws and wss; 0: none
 	DialTimeout    time.Duration      // of a probe
 	HealthInterval time.Duration      // how old the knowledge about a broker may be
 	Log            *slog.Logger
@@ -50,6 +54,7 @@ func NewPool(opts Options) (*Pool, error) {
 	}
 	p := &Pool{opts: opts, dialer: dialer{
 		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,
+		trust: opts.Trust, alpn: opts.ALPN, proxy: opts.Proxy, pingInterval: opts.PingInterval,
 		extra: make(chan struct{}, mostExtra),
 	}}
 	for _, u := range opts.URLs {

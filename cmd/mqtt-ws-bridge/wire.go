@@ -115,11 +115,28 @@ func (p *process) wireUpstream() error {
 		}
 		urls = append(urls, u)
 	}
-	p.pool, err = upstream.NewPool(upstream.Options{
-		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: p.cfg.Upstream.Subprotocol,
-		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, p.cfg.Upstream.ProxyProtocol),
-		DialTimeout:   p.cfg.Upstream.DialTimeout, HealthInterval: p.cfg.Upstream.HealthInterval, Log: p.log, Metrics: p.registry,
-	})
+	up := &p.cfg.Upstream
+	opts := upstream.Options{
+		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: up.Subprotocol,
+		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, up.ProxyProtocol),
+		Trust:         upstream.Trust{CommonName: up.TLS.CommonName}, ALPN: up.TLS.ALPN,
+		PingInterval: up.PingInterval, DialTimeout: up.DialTimeout, HealthInterval: up.HealthInterval, Log: p.log, Metrics: p.registry,
+	}
+	for _, text := range up.TLS.Pins {
+		pin, err := config.ParsePin(text)
+		if err != nil {
+			return err
+		}
+		opts.Trust.Pins = append(opts.Trust.Pins, pin)
+	}
+	if up.Proxy.URL != "" {
+		address, err := config.ParseProxy(up.Proxy.URL)
+		if err != nil {
+			return err
+		}
+		opts.Proxy = upstream.Proxy{Address: address, Username: up.Proxy.Username, Password: string(up.Proxy.Password)}
+	}
+	p.pool, err = upstream.NewPool(opts)
 	if err == nil {
 		p.brokerNames = p.pool.Names()
 	}
