@@ -1,9 +1,12 @@
 package mqttio
 
-import "sync"
+import (
+	"errors"
+	"sync"
+)
 
 // Sizes of the buffers that a [Stream] reads into. A device that says little owns the small one, a burst is read with the medium
-// one, and only a packet that does not fit takes a large one. All come from pools and go back when they are empty.
+// one, and a packet that does not fit takes the smallest in which it does. All come from pools and go back when they are empty.
 const (
 	// Headroom is the scratch space before the first packet of a run: whoever frames the run may write there.
 	Headroom = 10
@@ -16,6 +19,8 @@ const (
 	largeBuffer = MaxWhole + 1<<10
 	// MaxGrow is how many bytes longer a stream's packet can be made at most.
 	MaxGrow = 1 << 10
+	// longestHeader is a fixed header with its longest length, in bytes.
+	longestHeader = 5
 	// maxRun is how many packets one run holds.
 	maxRun = 256
 )
@@ -28,15 +33,35 @@ type buffer struct {
 }
 
 var (
-	bufferSizes = [...]int{smallBuffer, mediumBuffer, largeBuffer}
+	bufferSizes = [...]int{smallBuffer, 2 << 10, 4 << 10, 8 << 10, mediumBuffer, 32 << 10, largeBuffer}
 	bufferPools [len(bufferSizes)]sync.Pool
 )
 
 const (
-	classSmall = iota
-	classMedium
-	classLarge
+	classSmall  = 0
+	classMedium = 4
 )
+
+// classFor is the class of the smallest buffer that holds n bytes.
+func classFor(n int) (class int8) {
+	for n > bufferSizes[class] {
+		class++
+	}
+	return class
+}
+
+// ErrNoMemory says that a packet needs a larger buffer than [Stream.Memory] allows now.
+var ErrNoMemory = errors.New("no memory for the packet now")
+
+// Memory counts the buffers of streams, those above 1 KiB. A stream calls it only where it takes another buffer than it has.
+type Memory interface {
+	// Take asks for n bytes more. spare says that the stream would be faster with them and can do without.
+	Take(n int, spare bool) bool
+	// Give returns n bytes.
+	Give(n int)
+	// Tight reports whether a stream should keep no larger a buffer than it needs.
+	Tight() bool
+}
 
 // takeBuffer takes an empty buffer from the pool of its class.
 func takeBuffer(class int8) *buffer {

@@ -49,6 +49,11 @@ type Stream struct {
 	MaxRun int
 	// Grow is how many bytes longer Replace may make a packet. At most MaxGrow.
 	Grow int
+	// Memory counts the stream's buffers. Nil: nobody does.
+	Memory Memory
+	// Copies is how many buffers of the same size may be in use beside the stream's while a run is passed on, and Beside how many
+	// bytes more at most. Both are counted with it.
+	Copies, Beside int
 
 	buf  *buffer
 	base int // buf.b[base:pos] is the run unless it was edited, buf.b[pos:end] was not looked at yet
@@ -61,6 +66,8 @@ type Stream struct {
 	long Header // of that packet
 	want int    // bytes needed from pos on to get further; 0: any
 	last int    // bytes that the last Fill brought
+
+	counted int // what Memory has counted
 }
 
 // Packet is what [Stream.Next] found.
@@ -245,11 +252,62 @@ func (s *Stream) Done() {
 		s.edit = nil
 	}
 	if s.pos == s.end {
-		s.buf.free()
-		s.buf, s.base, s.pos, s.end = nil, 0, 0, 0
+		s.freeBuffer()
+		s.base, s.pos, s.end = 0, 0, 0
 		return
 	}
 	s.base = s.pos
+	if s.buf.class > classSmall && s.Memory != nil && (s.want > 0 || s.end-s.pos < longestHeader) && s.Memory.Tight() { // half a packet
+		if class := classFor(max(s.want, s.end-s.pos+1)); class < s.buf.class {
+			s.change(class)
+			s.uncount(s.cost(class))
+		}
+	}
+}
+
+// cost is what a buffer counts. The small ones are taken for granted.
+func (s *Stream) cost(class int8) int {
+	if class == classSmall {
+		return 0
+	}
+	size := bufferSizes[class]
+	return (1+s.Copies)*size + min(size, s.Beside)
+}
+
+func (s *Stream) freeBuffer() {
+	s.buf.free()
+	s.buf = nil
+	if s.counted > 0 {
+		s.uncount(0)
+	}
+}
+
+// count asks for a buffer of this class in place of the one there is.
+func (s *Stream) count(class int8, spare bool) bool {
+	n := s.cost(class)
+	if n > s.counted {
+		if !s.Memory.Take(n-s.counted, spare) {
+			return false
+		}
+		s.counted = n
+	}
+	return true
+}
+
+// uncount returns what was counted above n.
+func (s *Stream) uncount(n int) {
+	if more := s.counted - n; more > 0 {
+		s.counted = n
+		s.Memory.Give(more)
+	}
+}
+
+// change moves what was not looked at to a buffer of another class, which has been counted.
+func (s *Stream) change(class int8) {
+	other := takeBuffer(class)
+	s.compact(other)
+	s.buf.free()
+	s.buf = other
 }
 
 // compact moves what was not looked at to the front of to.
@@ -264,9 +322,12 @@ func (s *Stream) MidPacket() bool { return s.left > 0 }
 // Idle reports whether the stream holds nothing at all: no buffer and no part of a packet.
 func (s *Stream) Idle() bool { return s.buf == nil && s.left == 0 }
 
-// Fill reads once from r and returns how many bytes came. Call Done first.
+// Fill reads once from r and returns how many bytes came. Call Done first. [ErrNoMemory] says that nothing was read: what the stream
+// waits for needs a larger buffer, and Memory has none to give. Fill may be called again.
 func (s *Stream) Fill(r io.Reader) (int, error) {
-	s.room()
+	if !s.room() {
+		return 0, ErrNoMemory
+	}
 	n, err := r.Read(s.buf.b[s.end:])
 	s.end += n
 	s.last = n
@@ -279,32 +340,39 @@ func (s *Stream) Fill(r io.Reader) (int, error) {
 // Drained reports whether the last Fill found less than there was room for: the next one is likely to wait.
 func (s *Stream) Drained() bool { return s.last < mediumBuffer/2 }
 
-// room makes sure that there is a buffer, large enough for what is wanted and for what is likely to come.
-func (s *Stream) room() {
-	class := s.class()
+// room makes sure that there is a buffer, large enough for what is wanted and, where there is memory to spare, for what is likely to
+// come. It reports whether there is.
+func (s *Stream) room() bool {
+	need := classFor(max(s.want, s.end-s.pos+1))
+	class := need
+	if class < classMedium && (s.left > smallBuffer || s.last > smallBuffer/2) { // where much came, much will come
+		class = classMedium
+	}
+	has := int8(classSmall)
+	if s.buf != nil {
+		has = s.buf.class
+	}
+	if s.Memory != nil && class > has {
+		switch {
+		case s.count(class, class > need):
+		case need <= has:
+			class = has
+		case class > need && s.count(need, false):
+			class = need
+		default:
+			return false
+		}
+	}
 	switch {
 	case s.buf == nil:
 		s.buf = takeBuffer(class)
 		s.base, s.pos, s.end = Headroom, Headroom, Headroom
-	case class > s.buf.class:
-		bigger := takeBuffer(class)
-		s.compact(bigger)
-		s.buf.free()
-		s.buf = bigger
+	case class > has:
+		s.change(class)
 	case s.pos > Headroom: // once for each read, however many runs what it brought made
 		s.compact(s.buf)
 	}
-}
-
-func (s *Stream) class() int8 {
-	need := max(s.want, s.end-s.pos+1)
-	switch {
-	case need > mediumBuffer:
-		return classLarge
-	case need > smallBuffer, s.left > smallBuffer, s.last > smallBuffer/2: // where much came, much will come
-		return classMedium
-	}
-	return classSmall
+	return true
 }
 
 // Close frees the buffers.
@@ -314,7 +382,6 @@ func (s *Stream) Close() {
 		s.edit = nil
 	}
 	if s.buf != nil {
-		s.buf.free()
-		s.buf = nil
+		s.freeBuffer()
 	}
 }

@@ -11,9 +11,18 @@ const (
 	gatherMax  = 4 << 10  // a longer payload is written from where it lies
 )
 
-type gatherBuf [gatherSize]byte
+// Gathered frames lie in a buffer for as long as the device does not read. A few small ones do with less.
+const fewSize = 2 << 10
 
-var gatherPool = sync.Pool{New: func() any { return new(gatherBuf) }}
+type (
+	gatherBuf [gatherSize]byte
+	fewBuf    [fewSize]byte
+)
+
+var (
+	gatherPool = sync.Pool{New: func() any { return new(gatherBuf) }}
+	fewPool    = sync.Pool{New: func() any { return new(fewBuf) }}
+)
 
 // WriteFrames sends consecutive runs of buf, each as one final binary frame: the first run starts at [Headroom], each ends
 // where ends says, and the next follows on. Bytes before the first run and, once sent, those of the runs themselves are
@@ -37,12 +46,25 @@ func (c *Conn) WriteFrames(buf []byte, ends []int) error {
 }
 
 func (c *Conn) writeGathered(buf []byte, ends []int) error {
+	if len(ends) == 0 {
+		return nil
+	}
+	if all := ends[len(ends)-1] - Headroom; all+len(ends)*headerSize(all) <= fewSize {
+		out := fewPool.Get().(*fewBuf)
+		defer fewPool.Put(out)
+		return c.gather(out[:], buf, ends)
+	}
 	out := gatherPool.Get().(*gatherBuf)
 	defer gatherPool.Put(out)
+	return c.gather(out[:], buf, ends)
+}
+
+// gather sends the runs through out, as many at a time as fit.
+func (c *Conn) gather(out, buf []byte, ends []int) error {
 	used, start := 0, Headroom
 	for _, end := range ends {
 		n := end - start
-		if n > gatherMax || n > c.maxFrame || used+headerSize(n)+n > gatherSize {
+		if n > gatherMax || n > c.maxFrame || used+headerSize(n)+n > len(out) {
 			if err := c.writeRaw(out[:used]); err != nil {
 				return err
 			}
