@@ -110,6 +110,7 @@ type Limits struct {
 	DialTimeout      time.Duration // from CONNECT to a connection, waiting for a place among the Dials included
 	ConnackTimeout   time.Duration // from the connection to CONNACK
 	PacketSize       int           // bytes of any other packet
+	PacketTimeout    time.Duration // for which either end may send nothing in the middle of a packet; 0: any
 	WriteTimeout     time.Duration // for which either end may refuse to read
 	KeepAliveGrace   time.Duration // added to one and a half times the keep alive; may be 0
 	IdleTimeout      time.Duration // for devices with keep alive 0; 0: none
@@ -134,6 +135,8 @@ type Options struct {
 	Place func(s Parked, device, broker Rewirable) (Place, error)
 	// Budget is asked for every session. Nil: it is as large as the limits.
 	Budget Budget
+	// Memory bounds what sessions hold. Its zero value does not.
+	Memory MemoryLimits
 	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
 	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
 	CloseDenied bool
@@ -156,6 +159,7 @@ type Bridge struct {
 	revoked     func(*tls.ConnectionState) error
 	start       time.Time
 	budget      Budget
+	memory      *memory
 	denial      denial
 	dials       *fairqueue.Queue // of sessions that dial, grouped by address
 	inspecting  chan struct{}    // the sessions that look at many topic filters; the buffer is the limit itself
@@ -163,6 +167,7 @@ type Bridge struct {
 	draining atomic.Bool
 	lastID   atomic.Uint64
 	count    atomic.Int64 // sessions, as in the map
+	cost     atomic.Int64 // bytes that those have in any case
 	parked   atomic.Int64 // of them, those without goroutines
 
 	mu       sync.Mutex
@@ -186,11 +191,13 @@ func New(opts Options) *Bridge {
 		place:       opts.Place,
 		revoked:     opts.Revoked,
 		budget:      opts.Budget,
+		memory:      newMemory(opts.Memory),
 		denial:      denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:       fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
 		inspecting:  make(chan struct{}, inspections()),
 		sessions:    make(map[*session]struct{}), stopWatch: cancel,
 	}
+	b.metrics.registerMemory(b.memory)
 	b.wg.Go(func() { b.watch(ctx) })
 	b.wg.Go(func() { b.events.Run(ctx) })
 	return b
@@ -207,7 +214,7 @@ func (b *Bridge) Admit() *Reason {
 	case b.Sessions() >= b.limits.Sessions:
 		return ReasonFull
 	}
-	if short := b.budget.Room(b.Sessions()); short != nil {
+	if short := b.budget.Room(b.Sessions(), b.cost.Load()); short != nil {
 		return short
 	}
 	switch {
@@ -233,10 +240,11 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.leaveQuota()
 		return
 	}
-	others := len(b.sessions)
+	others, before := len(b.sessions), b.cost.Load()
 	full := others >= b.limits.Sessions
 	if !full {
 		b.sessions[s] = struct{}{}
+		b.cost.Add(s.cost)
 	}
 	b.count.Store(int64(len(b.sessions)))
 	draining := b.draining.Load()
@@ -252,7 +260,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	case pass.Refuse != nil:
 		s.end(pass.Refuse, nil)
 	default:
-		if short := b.budget.Room(others); short != nil {
+		if short := b.budget.Room(others, before); short != nil {
 			s.end(short, nil)
 		}
 	}
@@ -263,7 +271,10 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 func (b *Bridge) forget(s *session) {
 	s.leaveQuota()
 	b.mu.Lock()
-	delete(b.sessions, s)
+	if _, ok := b.sessions[s]; ok {
+		delete(b.sessions, s)
+		b.cost.Add(-s.cost)
+	}
 	b.count.Store(int64(len(b.sessions)))
 	b.mu.Unlock()
 	b.wg.Done()

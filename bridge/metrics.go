@@ -13,6 +13,8 @@ import (
 // Whatever may be counted one day has a series from the beginning: Prometheus's increase() does not see the first event of a series that begins
 // with it.
 type Metrics struct {
+	reg prometheus.Registerer
+
 	refusals *prometheus.CounterVec
 	ends     *prometheus.CounterVec
 	leavers  *prometheus.CounterVec
@@ -30,9 +32,24 @@ type Metrics struct {
 
 const namespace = "mqtt_ws_bridge"
 
+// registerMemory registers what sessions hold.
+func (m *Metrics) registerMemory(mem *memory) {
+	gauge := func(name, help string, value func() int64) {
+		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
+			func() float64 { return float64(value()) }))
+	}
+	gauge("packet_memory_bytes", "Memory that sessions hold for packets, beyond what each has in any case.",
+		func() int64 { return mem.proven.used.Load() + mem.unproven.used.Load() })
+	gauge("packet_memory_limit_bytes", "Memory that sessions may hold for packets together. 0: no limit.",
+		func() int64 { return mem.proven.limit + mem.unproven.limit })
+	gauge("packet_memory_waiting", "Directions of sessions that are not read from until there is memory for their packets.",
+		func() int64 { return int64(mem.proven.waits.Load() + mem.unproven.waits.Load()) })
+}
+
 // NewMetrics registers the bridge's metrics with reg. brokers are the names that [Broker] may have.
 func NewMetrics(reg prometheus.Registerer, brokers ...string) *Metrics {
 	m := &Metrics{
+		reg: reg,
 		refusals: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "refusals_total",
 			Help: "Devices that were refused, before the upgrade or in CONNACK, by reason."}, []string{"reason"}),
 		ends: prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "session_ends_total",

@@ -11,9 +11,9 @@ type policedDown struct {
 	judged      bool // messages are judged: the broker may have kept subscriptions that were not
 	withholding bool // the rest of a long PUBLISH is kept from the device
 	answer      withheldAnswer
-	order       ackOrder            // messages of the broker
-	lost        map[uint16]struct{} // topic aliases that the device did not hear of
-	untold      map[uint16]struct{} // QoS 2 messages that the device did not get and that await PUBREL, in 3.x
+	order       ackOrder // messages of the broker
+	lost        idSet    //  topic aliases that the device did not hear of
+	untold      idSet    //  QoS 2 messages that the device did not get and that await PUBREL, in 3.x
 }
 
 // withheldAnswer is what the broker hears of a message that the device does not get, when the last part of it was read.
@@ -112,7 +112,13 @@ func (s *session) passInstead(p *mqttio.Packet, pkt []byte, err error) bool {
 		s.end(s.policed.tooLargeReason(), err)
 		return false
 	}
-	return s.flushUpBefore() && s.writeBroker(pkt)
+	run, ends := s.up.stream.RunBefore()
+	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) || !s.writeBroker(pkt) {
+		return false
+	}
+	s.up.tally.flush()
+	s.up.stream.Done() // pkt is counted with the buffer until here
+	return true
 }
 
 // judgeDown looks at a packet, or a part of one, from the broker. It reports whether the pump goes on.
@@ -162,13 +168,13 @@ func (s *session) judgeMessage(p *mqttio.Packet) bool {
 	if topic, inside := pol.mount.Device(q.Topic); len(topic) > 0 {
 		may = inside && (!pol.down.judged || pol.policy.MayReceive(topic))
 	} else if len(q.Topic) == 0 {
-		_, lost := pol.down.lost[alias]
+		lost := pol.down.lost.has(alias)
 		may = alias > 0 && !lost
 	}
 	if alias > 0 && len(q.Topic) > 0 {
 		if may {
-			delete(pol.down.lost, alias)
-		} else if !remember(&pol.down.lost, alias, maxLost) {
+			pol.down.lost.drop(alias)
+		} else if !s.remember(&pol.down.lost, alias, maxLost) {
 			s.end(ReasonBrokerMalformed, errTooManyWithheld)
 			return false
 		}
@@ -194,7 +200,7 @@ func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
 		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, q.PacketID, codeForbidden)
 		down.answer = withheldAnswer{ack, kindPuback, down.order.passed[kindPuback]}
 	case 2:
-		if v != mqttio.V5 && !remember(&down.untold, q.PacketID, maxUnsaid) {
+		if v != mqttio.V5 && !s.remember(&down.untold, q.PacketID, maxUnsaid) {
 			s.end(ReasonBrokerMalformed, errTooManyWithheld)
 			return false
 		}
@@ -221,17 +227,17 @@ func (s *session) withhold(p *mqttio.Packet) bool {
 // releaseUntold ends the QoS 2 exchange of a message that the device did not get.
 func (s *session) releaseUntold(p *mqttio.Packet) bool {
 	down := &s.policed.down
-	if len(down.untold) == 0 {
+	if len(down.untold.ids) == 0 {
 		return true
 	}
 	a, err := mqttio.ParseAck(p.Header, p.Bytes, s.connect.version)
 	if err != nil {
 		return true // it was checked
 	}
-	if _, ok := down.untold[a.PacketID]; !ok {
+	if !down.untold.has(a.PacketID) {
 		return true
 	}
-	delete(down.untold, a.PacketID)
+	down.untold.drop(a.PacketID)
 	down.answer.pkt = mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0)
 	return s.withhold(p)
 }

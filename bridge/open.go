@@ -29,6 +29,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		p, err := s.up.stream.Next()
 		switch {
 		case err == mqttio.ErrShort:
+			s.up.note()
 			if !s.fillUp() {
 				return c, false
 			}
@@ -168,6 +169,8 @@ func (s *session) fillUp() bool {
 	switch {
 	case err == nil:
 		return true
+	case err == mqttio.ErrNoMemory:
+		return s.awaitMemory(&s.up)
 	case s.nothingYet(err):
 		return !s.pausing.Load()
 	}

@@ -26,10 +26,10 @@ type policed struct {
 	turn       brokerTurn
 
 	// Owned by the goroutine that opens the session, then by the pump up.
-	connect  []byte              // in place of the device's, until it is sent; nil: the device's own
-	lost     map[uint16]struct{} // topic aliases that the broker did not hear of, because the PUBLISH was dropped
-	unsaid   map[uint16]struct{} // QoS 2 messages that were dropped and await PUBREL, in 3.x
-	dropping bool                // the rest of a long PUBLISH is to be dropped
+	connect  []byte // in place of the device's, until it is sent; nil: the device's own
+	lost     idSet  //  topic aliases that the broker did not hear of, because the PUBLISH was dropped
+	unsaid   idSet  //  QoS 2 messages that were dropped and await PUBREL, in 3.x
+	dropping bool   // the rest of a long PUBLISH is to be dropped
 
 	mu           sync.Mutex
 	partial      map[uint16][]byte // by packet identifier: the codes of a SUBSCRIBE that went on in part; guarded by mu
@@ -126,8 +126,8 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 	allowed = allowed && pol.allows(&q, alias)
 	if alias > 0 && len(q.Topic) > 0 {
 		if allowed {
-			delete(pol.lost, alias)
-		} else if !remember(&pol.lost, alias, maxLost) {
+			pol.lost.drop(alias)
+		} else if !s.remember(&pol.lost, alias, maxLost) {
 			s.dropUp(p)
 			s.end(ReasonPublishDenied, errTooManyLost)
 			return false
@@ -155,20 +155,8 @@ func (pol *policed) allows(q *mqttio.Publish, alias uint16) bool {
 	if len(q.Topic) > 0 {
 		return pol.policy.MayPublish(q.Topic)
 	}
-	_, lost := pol.lost[alias] // the topic was judged when the broker heard of the alias
+	lost := pol.lost.has(alias) // the topic was judged when the broker heard of the alias
 	return alias > 0 && !lost
-}
-
-// remember adds to a set that is made when it is needed. It reports whether there was room.
-func remember(set *map[uint16]struct{}, id uint16, most int) bool {
-	if *set == nil {
-		*set = make(map[uint16]struct{})
-	}
-	if _, ok := (*set)[id]; !ok && len(*set) == most {
-		return false
-	}
-	(*set)[id] = struct{}{}
-	return true
 }
 
 // refusePublish drops a PUBLISH and answers it as the version allows.
@@ -186,7 +174,7 @@ func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 	case 1:
 		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden), kindPuback, s.policed.up.passed[kindPuback])
 	case 2:
-		if v != mqttio.V5 && !remember(&s.policed.unsaid, id, maxUnsaid) {
+		if v != mqttio.V5 && !s.remember(&s.policed.unsaid, id, maxUnsaid) {
 			s.end(ReasonPublishDenied, errTooManyLost)
 			return false
 		}
@@ -197,17 +185,17 @@ func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 
 // judgePubrel ends the QoS 2 exchange of a message that was dropped; the broker knows nothing of it.
 func (s *session) judgePubrel(p *mqttio.Packet) bool {
-	if len(s.policed.unsaid) == 0 {
+	if len(s.policed.unsaid.ids) == 0 {
 		return true
 	}
 	a, err := mqttio.ParseAck(p.Header, p.Bytes, s.connect.version)
 	if err != nil {
 		return true // it was checked
 	}
-	if _, ok := s.policed.unsaid[a.PacketID]; !ok {
+	if !s.policed.unsaid.has(a.PacketID) {
 		return true
 	}
-	delete(s.policed.unsaid, a.PacketID)
+	s.policed.unsaid.drop(a.PacketID)
 	return s.omitUp(p) && s.reply(mqttio.AppendAck(ownPacket(), mqttio.TypePubcomp, s.connect.version, a.PacketID, 0))
 }
 

@@ -45,7 +45,7 @@ func (s *session) inspectSubscribe(p *mqttio.Packet) (verdict subscribeVerdict) 
 	if denied == 0 && s.policed.mount == "" {
 		return verdict
 	}
-	if denied > 0 && denied < len(codes) && !s.policed.await(sub.PacketID, codes) {
+	if denied > 0 && denied < len(codes) && !s.await(sub.PacketID, codes) {
 		for i := range codes {
 			if codes[i] == mqttio.CodeOfBroker {
 				codes[i] = failure(v, codeQuota) // until the broker has answered some
@@ -98,10 +98,11 @@ func (pol *policed) awaited(id uint16) bool {
 }
 
 // await remembers the codes until the broker has answered. It reports whether there was room.
-func (pol *policed) await(id uint16, codes []byte) bool {
+func (s *session) await(id uint16, codes []byte) bool {
+	pol := s.policed
 	pol.mu.Lock()
 	defer pol.mu.Unlock()
-	if len(pol.partial) >= maxPartial || pol.partialCodes+len(codes) > maxPartialCodes {
+	if len(pol.partial) >= maxPartial || pol.partialCodes+len(codes) > maxPartialCodes || !s.memory.remember(int64(len(codes))) {
 		return false
 	}
 	if pol.partial == nil {
@@ -113,12 +114,14 @@ func (pol *policed) await(id uint16, codes []byte) bool {
 }
 
 // answered returns the codes of the SUBSCRIBE with that packet identifier, nil if it went on whole, and forgets them.
-func (pol *policed) answered(id uint16) []byte {
+func (s *session) answered(id uint16) []byte {
+	pol := s.policed
 	pol.mu.Lock()
 	defer pol.mu.Unlock()
 	codes := pol.partial[id]
 	delete(pol.partial, id)
 	pol.partialCodes -= len(codes)
+	s.memory.remember(-int64(len(codes)))
 	return codes
 }
 
@@ -133,7 +136,7 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 	if err != nil {
 		return true // it was checked
 	}
-	codes := s.policed.answered(ack.PacketID)
+	codes := s.answered(ack.PacketID)
 	if codes == nil {
 		return true
 	}

@@ -5,16 +5,20 @@ import (
 	"io"
 	"net"
 	"runtime"
+	"sync/atomic"
 
 	"mqtt-ws-bridge/mqttio"
 )
 
 // pump is one direction of a session. Owned by the goroutine that runs it; read by others when that has ended.
 type pump struct {
-	stream mqttio.Stream
-	tally  tally
-	usage  usage
-	reads  int // with a goroutine, up to settleAfter
+	stream  mqttio.Stream
+	buffers buffers
+	tally   tally
+	usage   usage
+	reads   int // with a goroutine, up to settleAfter
+	// partial says that a packet has begun and is not whole. The pump changes it, and the watch reads it.
+	partial atomic.Bool
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -23,6 +27,14 @@ func (p *pump) letOthers() {
 	if p.stream.Drained() {
 		runtime.Gosched()
 	}
+}
+
+// note has the watch know whether the stream waits for the rest of a packet. It is always true.
+func (p *pump) note() bool {
+	if partial := !p.stream.Idle(); partial != p.partial.Load() {
+		p.partial.Store(partial)
+	}
+	return true
 }
 
 // pumpUp moves packets from the device to the broker until the session ends or pauses.
@@ -43,7 +55,7 @@ func (s *session) moveUp() bool {
 				return false
 			}
 		case err == mqttio.ErrShort:
-			return s.flushUp() && s.hold(&s.up)
+			return s.flushUp() && s.up.note() && s.hold(&s.up)
 		case err == mqttio.ErrRunFull:
 			if !s.flushUp() || !s.hold(&s.up) {
 				return false
@@ -150,6 +162,7 @@ func (s *session) pumpDown() {
 	for !s.ending() && s.moveDown() && s.fillDown() {
 	}
 	if s.ending() {
+		s.down.stream.Close()
 		s.discard()
 	}
 }
@@ -166,7 +179,7 @@ func (s *session) moveDown() bool {
 				return false
 			}
 		case err == mqttio.ErrShort:
-			return s.flushDown() && s.hold(&s.down)
+			return s.flushDown() && s.down.note() && s.hold(&s.down)
 		case err == mqttio.ErrRunFull:
 			if !s.flushDown() || !s.hold(&s.down) {
 				return false
@@ -193,6 +206,8 @@ func (s *session) fillDown() bool {
 	switch {
 	case err == nil:
 		return true
+	case err == mqttio.ErrNoMemory:
+		return s.awaitMemory(&s.down)
 	case s.nothingYet(err):
 		return !s.pausing.Load()
 	case s.leaving.Load():
@@ -257,6 +272,8 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 		s.accepted = false
 		s.enter(stageOnline, 0)
 		s.devOpen = true
+		s.memory.accept()
+		s.rouse() // who waits may have moved to the other share
 	}
 	return s.writeHeld()
 }

@@ -222,6 +222,8 @@ var (
 	ReasonPublishDenied = &Reason{Label: "publish-denied", Disconnect: codeForbidden, Close: closePolicy, Level: slog.LevelWarn,
 		Connack3: connack3Forbidden, Connack5: codeForbidden,
 		Text: "the device published what it may not"}
+	ReasonPacketTimeout = &Reason{Label: "packet-timeout", Disconnect: codeKeepAlive, Close: closePolicy, Level: slog.LevelWarn,
+		Text: "the device began a packet and did not go on with it (limits.packet-timeout)"}
 	ReasonExpired = &Reason{Label: "identity-expired", Disconnect: codeConnectTime, Close: closePolicy,
 		Connack3: connack3Forbidden, Connack5: codeForbidden,
 		Text: "the device's proof of identity has expired"}
@@ -252,6 +254,12 @@ var (
 	ReasonBrokerStalled = &Reason{Label: "broker-stalled", Disconnect: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Connack3: connack3Unavailable, Connack5: codeBusy,
 		Text: "the broker did not read what was sent to it (limits.write-timeout)"}
+	ReasonBrokerPacketTimeout = &Reason{Label: "broker-packet-timeout", Disconnect: codeUnspecified, Close: closeRestart, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable,
+		Text: "the broker began a packet and did not go on with it (limits.packet-timeout)"}
+	ReasonMemoryShort = &Reason{Label: "memory-short", Disconnect: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
+		Connack3: connack3Unavailable, Connack5: codeBusy,
+		Text: "memory is short, and this session held more of it for longer than others (limits.memory)"}
 	ReasonBrokerMalformed = &Reason{Label: "broker-malformed", Disconnect: codeUnspecified, Close: closeInternal, Level: slog.LevelWarn,
 		Connack3: connack3Unavailable, Connack5: codeUnavailable,
 		Text: "the broker sent something that is not MQTT"}
@@ -279,9 +287,11 @@ func Reasons() []*Reason {
 		ReasonNotAuthorized, ReasonConnectTimeout, ReasonNotConnect, ReasonConnectMalformed, ReasonConnectTooLarge, ReasonMQTTVersion,
 		ReasonConnackTimeout, ReasonAuthTimeout, ReasonBrokerRefused,
 		ReasonDisconnect, ReasonDeviceClosed, ReasonDeviceLost, ReasonKeepAlive, ReasonIdle, ReasonWriteTimeout,
-		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonControlPacketTooLarge, ReasonBrokerPacketSize, ReasonAnswerTooLarge, ReasonPublishDenied, ReasonExpired, ReasonRevoked,
+		ReasonMalformed, ReasonProtocol, ReasonPacketTooLarge, ReasonControlPacketTooLarge, ReasonBrokerPacketSize, ReasonAnswerTooLarge, ReasonPacketTimeout,
+		ReasonPublishDenied, ReasonExpired, ReasonRevoked,
 		ReasonTextFrame, ReasonFrameProtocol, ReasonFrameTooLong, ReasonControlFlood,
-		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed,
+		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerPacketTimeout, ReasonBrokerMalformed,
+		ReasonMemoryShort,
 		ReasonShutdown, ReasonCut, ReasonInternal,
 	}
 }

@@ -42,6 +42,13 @@ var deviceCases = []endCase{
 	{act: after(func(s *scene) {}), want: ended{reason: "keepalive-timeout", code: 1008}, leave: 0x8D},
 	{limits: func(l *bridge.Limits) { l.IdleTimeout = time.Minute }, act: (*scene).onlineForEver,
 		want: ended{reason: "idle-timeout", code: 1008}, leave: 0x8D},
+	{limits: packetsIn(time.Minute), act: func(s *scene) { s.onlineForEver(); s.dev.send(hx("3005 0001")) },
+		want: ended{reason: "packet-timeout", code: 1008, level: "WARN"}, leave: 0x8D},
+	{name: "in a long one", limits: packetsIn(time.Minute), act: func(s *scene) {
+		s.onlineForEver()
+		s.dev.send(hx("30 80808008 0001't'"))
+		s.br.expect(hx("30 80808008 0001't'"))
+	}, want: ended{reason: "packet-timeout", code: 1008, level: "WARN"}, leave: 0x8D},
 	{act: (*scene).stopReading, want: ended{reason: "write-timeout", quiet: true, level: "WARN"}},
 	{act: says("C000 C100"), want: ended{reason: "packet-malformed", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x81},
 	{name: "PUBLISH to a wildcard", only: mqttio.V5, act: says("3004 0001'#' 00"),
@@ -90,6 +97,11 @@ func TestDeviceReasons(t *testing.T) { run(t, "session_ends_total", deviceCases)
 
 func (d *device) halfClose() { _ = d.nc.(interface{ CloseWrite() error }).CloseWrite() }
 
+// packetsIn gives a packet that has begun so much time without a byte.
+func packetsIn(d time.Duration) func(*bridge.Limits) {
+	return func(l *bridge.Limits) { l.PacketTimeout = d }
+}
+
 // onlineForEver is online without a keep alive.
 func (s *scene) onlineForEver() {
 	s.upgrade()
@@ -127,6 +139,8 @@ var brokerCases = []endCase{
 		want:    ended{reason: "broker-lost", code: 1012, level: "WARN", broken: true, metric: "refusals_total"},
 		connack: [2]byte{3, 0x88}},
 	{act: (*scene).stall, want: ended{reason: "broker-stalled", code: 1013, level: "WARN", saw: hx("C000 C000 C000 C000")}, leave: 0x89},
+	{limits: packetsIn(time.Minute), act: func(s *scene) { s.onlineForEver(); s.br.send(hx("D000 3005 0001")) },
+		want: ended{reason: "broker-packet-timeout", code: 1012, level: "WARN", packets: hx("D000")}, leave: 0x80},
 	{act: after(func(s *scene) { s.br.send(hx("D000 D100")) }),
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN", packets: hx("D000")}, leave: 0x80},
 	{name: "packet over the limit", limits: func(l *bridge.Limits) { l.PacketSize = 200 }, act: after(func(s *scene) { s.br.send(hx("30 C901")) }), // attack 22
@@ -168,6 +182,10 @@ var bridgeCases = []endCase{
 		s.drain()
 	}, want: ended{reason: "shutdown", code: 1001, metric: "refusals_total"}, connack: [2]byte{3, 0x88}},
 	{act: after(func(s *scene) { s.close() }), want: ended{reason: "cut", level: "WARN"}},
+	{act: func(s *scene) { s.onlineForEver(); s.dev.send(halfPublish(s.v)); s.budget.over.Store(1) },
+		want: ended{reason: "memory-short", code: 1013, level: "WARN"}, leave: 0x89},
+	{name: "before CONNECT", act: func(s *scene) { s.upgrade(); s.dev.send(halfConnect()); s.budget.over.Store(1) },
+		want: ended{reason: "memory-short", code: 1013, level: "WARN", metric: "refusals_total"}},
 	{act: func(s *scene) { s.up.panics.Store(true); s.dialled(); s.br.send(connack(s.v)) },
 		want: ended{reason: "internal-error", code: 1011, level: "ERROR", metric: "refusals_total"}, connack: [2]byte{3, 0x80}},
 	{name: "while dialling", act: func(s *scene) { s.panicDial(); s.upgrade(); s.dev.send(s.connect()) },

@@ -73,6 +73,7 @@ packet-too-large      0  0 00 00 95 1009 WARN
 control-packet-too-large   0  0 00 00 95 1009 WARN
 broker-packet-size    0  0 00 00 95 1009 WARN
 answer-too-large      0  0 00 00 95 1009 WARN
+packet-timeout        0  0 00 00 8D 1008 WARN
 publish-denied        0  0 05 87 87 1008 WARN
 identity-expired      0  0 05 87 A0 1008 INFO
 certificate-revoked   0  0 05 87 87 1008 WARN
@@ -84,7 +85,9 @@ broker-disconnect     0  0 00 00 00 1000 INFO
 broker-closed         0  0 03 88 80 1012 WARN
 broker-lost           0  0 03 88 80 1012 WARN
 broker-stalled        0  0 03 89 89 1013 WARN
+broker-packet-timeout   0  0 03 88 80 1012 WARN
 broker-malformed      0  0 03 88 80 1011 WARN
+memory-short          0  0 03 89 89 1013 WARN
 shutdown              0  0 03 88 8B 1001 INFO
 cut                   0  0 00 00 00    0 WARN
 internal-error        0  0 03 80 80 1011 ERROR

@@ -2,6 +2,7 @@ package bridge
 
 import (
 	"errors"
+	"unsafe"
 
 	"mqtt-ws-bridge/mqttio"
 )
@@ -11,6 +12,24 @@ type held struct {
 	buf   []byte // at least Headroom, then the packets; those before at are gone
 	at    int
 	marks []mark
+
+	counted int64 // of it, in the session's memory
+}
+
+// uncounted is how much of it is part of what every session has.
+const uncounted = 512
+
+// count has m count what is waiting. It reports whether there was room.
+func (h *held) count(m *holder) bool {
+	n := max(0, int64(cap(h.buf)+cap(h.marks)*int(unsafe.Sizeof(mark{})))-uncounted)
+	if n == h.counted {
+		return true
+	}
+	if !m.remember(n - h.counted) {
+		return false
+	}
+	h.counted = n
+	return true
 }
 
 // mark is where a packet ends, and how many acknowledgements of its kind from the other end come before it.
@@ -101,7 +120,7 @@ func (h *held) take(told *ackCounts) (run []byte, ends []int) {
 	}
 	run = h.buf[start:h.at]
 	if len(h.marks) == 0 {
-		*h = held{}
+		*h = held{counted: h.counted}
 	}
 	return run, ends
 }
@@ -121,9 +140,14 @@ func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 	}
 	s.devMu.Lock()
 	ok := s.held.add(buf, kind, after)
+	room := s.held.count(s.memory)
 	s.devMu.Unlock()
 	if !ok {
 		s.end(ReasonPublishDenied, errHeld)
+		return false
+	}
+	if !room {
+		s.end(ReasonMemoryShort, errHeld)
 		return false
 	}
 	if s.unsent += len(buf); s.unsent >= replyTogether {
@@ -159,5 +183,7 @@ func (s *session) writeHeld() error {
 	if !s.held.ready(told) {
 		return nil
 	}
-	return s.dev.WriteFrames(s.held.take(told))
+	run, ends := s.held.take(told)
+	s.held.count(s.memory)
+	return s.dev.WriteFrames(run, ends)
 }

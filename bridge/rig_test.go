@@ -192,7 +192,8 @@ func (r *rig) single(metric string) float64 {
 	}
 	for _, f := range families {
 		if f.GetName() == "mqtt_ws_bridge_"+metric {
-			return f.GetMetric()[0].GetCounter().GetValue()
+			m := f.GetMetric()[0]
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() // one of them
 		}
 	}
 	r.t.Fatalf("no metric %s", metric)

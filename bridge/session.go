@@ -24,6 +24,8 @@ type session struct {
 	asked   time.Duration // when the broker got CONNECT; set before the pumps start
 	policed *policed      // nil if the broker decides alone
 	quota   Quota         // nil: none
+	cost    int64         // bytes that the session has in any case
+	memory  *holder
 	stop    chan struct{} // closed by end; nil without a quota and a policy
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
@@ -108,17 +110,23 @@ type cause struct {
 const forever time.Duration = 1 << 62
 
 func newSession(b *Bridge, dev Device, pass Pass) *session {
-	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), quota: pass.Quota}
+	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), quota: pass.Quota, cost: cost(dev)}
 	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
+	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now}
+	for _, p := range []*pump{&s.up, &s.down} {
+		p.buffers.holder, p.stream.Memory = s.memory, &p.buffers
+	}
+	s.down.stream.Beside = gathered
 	if !pass.Expires.IsZero() {
 		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
 	}
 	if policy := b.quotaPolicy(pass.Policy); policy != nil {
 		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits.Subscriptions)}
-		s.up.stream.MinPart = mqttio.MaxWhole // so that the properties of a long PUBLISH are there to be looked at
+		s.up.stream.Copies, s.down.stream.Copies = 1, 1 // what goes on in place of what came
+		s.up.stream.MinPart = mqttio.MaxWhole           // so that the properties of a long PUBLISH are there to be looked at
 	}
 	if s.quota != nil || s.policed != nil {
 		s.stop = make(chan struct{})
@@ -145,6 +153,7 @@ func (s *session) end(r *Reason, err error) {
 	if s.stop != nil {
 		close(s.stop)
 	}
+	s.rouse()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancelDial != nil {
@@ -211,6 +220,7 @@ func (s *session) runUp() {
 			return
 		}
 	}
+	s.up.stream.Close()
 	s.closeBrokerWrite()
 	s.sayGoodbye()
 	s.over(&s.upRuns)
@@ -256,12 +266,13 @@ func (s *session) over(runs *bool) {
 // finish closes and frees what the session owns, says goodbye if that was not done, and reports. The session is over then.
 func (s *session) finish() {
 	defer s.b.forget(s)
+	s.up.stream.Close() // before the goodbye, for which the device may take its time
+	s.down.stream.Close()
 	if !s.goodbyeSaid() {
 		s.sayGoodbye()
 	}
 	s.leavePlace()
-	s.up.stream.Close()
-	s.down.stream.Close()
+	s.memory.release()
 	if s.broker.Conn != nil {
 		s.broker.Close()
 	}

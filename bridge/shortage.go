@@ -9,9 +9,11 @@ import (
 
 // Budget knows what the process may still use.
 type Budget interface {
-	// Room says whether a session can be afforded beside n others: nil, or why not. It is asked for every handshake and must not
-	// wait.
-	Room(n int) *Reason
+	// Room says whether a session can be afforded beside n others, which have so many bytes in any case: nil, or why not. It is asked
+	// for every handshake and must not wait.
+	Room(n int, bytes int64) *Reason
+	// Over is by how many bytes the process was above what it may use when it was looked at last; 0: it was not.
+	Over() int64
 	// Short hears that something could not be opened for want of what the reason names.
 	Short(why *Reason, err error)
 }
@@ -19,8 +21,9 @@ type Budget interface {
 // boundless is the budget of a bridge that was given none.
 type boundless struct{}
 
-func (boundless) Room(int) *Reason     { return nil }
-func (boundless) Short(*Reason, error) {}
+func (boundless) Room(int, int64) *Reason { return nil }
+func (boundless) Over() int64             { return 0 }
+func (boundless) Short(*Reason, error)    {}
 
 // shortages are what the system says when something on this side has run out.
 var shortages = []struct {

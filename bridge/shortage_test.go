@@ -18,6 +18,7 @@ import (
 type budgetFake struct {
 	why    atomic.Pointer[bridge.Reason]
 	others atomic.Int64 // sessions that Room was asked about last
+	over   atomic.Int64
 
 	mu    sync.Mutex
 	short []*bridge.Reason // that were heard of
@@ -25,7 +26,9 @@ type budgetFake struct {
 
 func (b *budgetFake) none(why *bridge.Reason) { b.why.Store(why) }
 
-func (b *budgetFake) Room(n int) *bridge.Reason {
+func (b *budgetFake) Over() int64 { return b.over.Load() }
+
+func (b *budgetFake) Room(n int, _ int64) *bridge.Reason {
 	b.others.Store(int64(n))
 	return b.why.Load()
 }

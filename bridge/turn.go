@@ -42,9 +42,14 @@ func (s *session) answerBroker(answer withheldAnswer) bool {
 	t := &s.policed.turn
 	t.mu.Lock()
 	ok := t.owed.add(answer.pkt, answer.kind, answer.after)
+	room := t.owed.count(s.memory)
 	t.mu.Unlock()
 	if !ok {
 		s.end(ReasonBrokerMalformed, errOwed)
+		return false
+	}
+	if !room {
+		s.end(ReasonMemoryShort, errOwed)
 		return false
 	}
 	return s.writeOwed()
@@ -80,5 +85,7 @@ func (s *session) takeOwed() []byte {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	run, _ := t.owed.take(&s.policed.down.order.told)
-	return append([]byte(nil), run[mqttio.Headroom:]...)
+	copied := append([]byte(nil), run[mqttio.Headroom:]...)
+	t.owed.count(s.memory)
+	return copied
 }

@@ -12,11 +12,14 @@ import (
 
 // watched is what the watch remembers of a session: when each counter last moved.
 type watched struct {
-	heard    moved[uint64] // bytes from the device
-	toDevice moved[uint32] // writes to the device
-	toBroker moved[uint32] // writes to the broker
-	held     moved[uint32] // the times that the pump up was held back
-	pinged   time.Duration
+	heard      moved[uint64] // bytes from the device
+	fromBroker moved[uint64]
+	toDevice   moved[uint32] // writes to the device
+	toBroker   moved[uint32] // writes to the broker
+	held       moved[uint32] // the times that the pump up was held back
+	heldDown   moved[uint32] // the times that the pump down was
+	stuck      time.Duration // for which something that is under way has not moved
+	pinged     time.Duration
 }
 
 // moved is when a counter was last seen to change.
@@ -36,7 +39,7 @@ func (m *moved[T]) still(value T, now time.Duration) time.Duration {
 // watchInterval is how late a deadline may be noticed: a second, or less if a limit is shorter than some seconds.
 func (l *Limits) watchInterval() time.Duration {
 	shortest := 4 * time.Second
-	for _, d := range []time.Duration{l.ConnectTimeout, l.ConnackTimeout, l.WriteTimeout, l.IdleTimeout, l.PingInterval} {
+	for _, d := range []time.Duration{l.ConnectTimeout, l.ConnackTimeout, l.WriteTimeout, l.PacketTimeout, l.IdleTimeout, l.PingInterval} {
 		if d > 0 {
 			shortest = min(shortest, d)
 		}
@@ -52,6 +55,7 @@ func (b *Bridge) watch(ctx context.Context) {
 	awake := awake{interval: interval, last: b.now()}
 	var sessions []*session
 	var t tidy
+	r := reclaim{b: b}
 	for {
 		select {
 		case <-ctx.Done():
@@ -64,6 +68,7 @@ func (b *Bridge) watch(ctx context.Context) {
 		for _, s := range sessions {
 			s.check(now, running)
 		}
+		r.look(now, sessions)
 		clear(sessions) // an ended session is not kept alive by the slice
 		t.look(now, int(b.parked.Load()))
 	}
@@ -126,7 +131,8 @@ func (s *session) check(now, running time.Duration) {
 		return
 	}
 	toDevice := s.dev.WriteProgress()
-	if still := w.toDevice.still(toDevice, running); toDevice&1 == 1 && still > l.WriteTimeout {
+	still := w.toDevice.still(toDevice, running)
+	if toDevice&1 == 1 && still > l.WriteTimeout {
 		s.end(ReasonWriteTimeout, nil)
 		return
 	}
@@ -147,7 +153,16 @@ func (s *session) check(now, running time.Duration) {
 		s.endSilent()
 		return
 	}
-	held |= s.down.usage.held.Load()
+	fromBroker := w.fromBroker.still(s.downBytes.Load(), running)
+	heldDown := s.down.usage.held.Load()
+	if !s.checkPartial(standing{
+		up: silence, readsUp: (toBroker|held)&1 == 0,
+		down: min(fromBroker, still, w.heldDown.still(heldDown, running)), readsDown: (toDevice|heldDown)&1 == 0,
+		toDevice: still, writesDown: toDevice&1 == 1, toBroker: stalled, writesUp: toBroker&1 == 1,
+	}) {
+		return
+	}
+	held |= heldDown
 	switch {
 	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
 		s.carryOn()

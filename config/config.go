@@ -99,7 +99,7 @@ type Embedded struct {
 // Limits bound what devices may cost, one by one and together.
 type Limits struct {
 	Sessions         int           `koanf:"sessions" range:"1 10000000" doc:"Most sessions at once; a device beyond it gets 503."`
-	Memory           Size          `koanf:"memory" range:"16MiB 900GiB" zero:"ok" doc:"Memory the bridge may use; above nine tenths of it new devices get 503. 0 takes GOMEMLIMIT, or else three quarters of what the control group or the machine has."`
+	Memory           Size          `koanf:"memory" range:"16MiB 900GiB" zero:"ok" doc:"Memory the bridge may use; above nine tenths of it new devices get 503, and sessions that hold packets wait, see operations.md. 0 takes GOMEMLIMIT, or else three quarters of what the control group or the machine has."`
 	Dials            int           `koanf:"dials" range:"1 1000000" doc:"Most connections to brokers being opened at once."`
 	Handshakes       int           `koanf:"handshakes" range:"1 10000000" doc:"Most handshakes (PROXY header, TLS, WebSocket) under way at once, over all listeners; beyond that the address that has most of them loses one."`
 	HandshakeTimeout time.Duration `koanf:"handshake-timeout" range:"1ms 10m" doc:"Longest time from accept to the end of the WebSocket request, PROXY header and TLS handshake included."`
@@ -108,6 +108,7 @@ type Limits struct {
 	ConnectTimeout   time.Duration `koanf:"connect-timeout" range:"1ms 10m" doc:"Longest wait for a device's CONNECT after the handshake."`
 	PacketSize       Size          `koanf:"packet-size" range:"128B 256MiB" doc:"Largest packet in either direction; 256MiB is all that MQTT allows."`
 	SubscribeFilters int           `koanf:"subscribe-filters" range:"1 16384" zero:"ok" doc:"Most topic filters in one SUBSCRIBE; a larger one is refused whole: each filter gets 0x97, in MQTT 3.x 0x80. 0 any."`
+	PacketTimeout    time.Duration `koanf:"packet-timeout" range:"1ms 24h" zero:"ok" doc:"Longest time for which a device or broker may send nothing in the middle of a packet, whatever the keep alive; 0 any."`
 	ControlFrames    int           `koanf:"control-frames" range:"1 1000000" zero:"ok" doc:"Most WebSocket pings, pongs and empty frames of a device in a second, of which ten seconds' worth may come at once; 0 any."`
 	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`
 }

@@ -36,6 +36,7 @@ func Default() *Config {
 			ConnectTimeout:   10 * time.Second,
 			PacketSize:       256 * MiB,
 			SubscribeFilters: 1024,
+			PacketTimeout:    2 * time.Minute,
 			ControlFrames:    100,
 			WriteTimeout:     20 * time.Second,
 		},

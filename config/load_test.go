@@ -92,6 +92,7 @@ var samples = map[string][3]string{
 	"limits.connect-timeout":         {"1s", "2s", "3s"},
 	"limits.packet-size":             {"1MiB", "1.5MiB", "200B"},
 	"limits.subscribe-filters":       {"1", "2", "3"},
+	"limits.packet-timeout":          {"1s", "3m", "0s"},
 	"limits.control-frames":          {"1", "2", "3"},
 	"limits.write-timeout":           {"1s", "2s", "3s"},
 	"quotas.burst":                   {"1s", "3s", "4s"},

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"runtime"
 	"runtime/debug"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -15,7 +16,7 @@ import (
 // Options make a [Budget].
 type Options struct {
 	Descriptors Plan
-	Memory      MemoryLimit
+	Memory      MemoryPlan
 	// Sessions says how many there are, for systems that do not count descriptors.
 	Sessions   func() int
 	Registerer prometheus.Registerer
@@ -36,6 +37,8 @@ type Budget struct {
 	system system
 
 	memory, descriptors, ports resource
+
+	over atomic.Int64 // bytes of memory above the limit
 
 	// Owned by Run.
 	cycles    uint64        // of the collector, when it was looked at last
@@ -60,7 +63,7 @@ func newBudget(opts Options, system system) *Budget {
 			prometheus.GaugeOpts{Namespace: "mqtt_ws_bridge", Name: name, Help: help},
 			func() float64 { return float64(value()) }))
 	}
-	gauge("memory_used_bytes", "Memory that is held and no garbage, without the kernel's part of sockets.", b.memory.used.Load)
+	gauge("memory_used_bytes", "Memory of the process that is in use and no garbage, without the kernel's part of sockets.", b.memory.used.Load)
 	gauge("memory_limit_bytes", "Memory that may be used; above nine tenths of it new devices get 503. 0: no limit.",
 		func() int64 { return b.memory.limit })
 	gauge("descriptors_used", "File descriptors that are open.", b.descriptors.used.Load)
@@ -70,15 +73,15 @@ func newBudget(opts Options, system system) *Budget {
 
 // Apply has the Go runtime collect garbage more often rather than use more than the limit. It concerns the whole process.
 func (b *Budget) Apply() {
-	if b.memory.limit > 0 {
-		debug.SetMemoryLimit(b.memory.limit)
+	if b.opts.Memory.Runtime > 0 {
+		debug.SetMemoryLimit(b.opts.Memory.Runtime)
 	}
 }
 
-// Room says whether a session can be afforded beside the n that there are: nil, or why not.
-func (b *Budget) Room(n int) *bridge.Reason {
+// Room says whether a session can be afforded beside the n that there are, which have so many bytes in any case: nil, or why not.
+func (b *Budget) Room(n int, bytes int64) *bridge.Reason {
 	for _, r := range b.resources() {
-		if r.full.Load() || r == &b.descriptors && n >= b.opts.Descriptors.Sessions {
+		if r.full.Load() || r == &b.descriptors && n >= b.opts.Descriptors.Sessions || r == &b.memory && !b.opts.Memory.affords(bytes) {
 			r.refused.Add(1)
 			return r.reason
 		}
@@ -94,6 +97,9 @@ func (b *Budget) Short(why *bridge.Reason, err error) {
 		}
 	}
 }
+
+// Over is by how many bytes the process was above its limit of memory when it was looked at last.
+func (b *Budget) Over() int64 { return b.over.Load() }
 
 func (b *Budget) resources() [3]*resource {
 	return [3]*resource{&b.memory, &b.descriptors, &b.ports}
@@ -127,7 +133,7 @@ func (b *Budget) Run(ctx context.Context) {
 // lookAtMemory also sees to it that memory which has come free is noticed: nothing is allocated while nobody is let in, and the
 // collector would not run for minutes.
 func (b *Budget) lookAtMemory(now time.Duration) {
-	u := b.system.memory()
+	u := b.usage()
 	if u.cycles != b.cycles {
 		b.cycles, b.collected = u.cycles, now
 	}
@@ -136,11 +142,22 @@ func (b *Budget) lookAtMemory(now time.Duration) {
 		began := time.Now()
 		b.system.collect()
 		b.pause = max(collectPause, 10*time.Since(began)) // at most a tenth of the time
-		u = b.system.memory()
+		u = b.usage()
 		b.cycles, b.collected = u.cycles, now
 		full = u.used >= b.memory.limit/10*9
 	}
+	b.over.Store(0)
+	if b.memory.limit > 0 {
+		b.over.Store(max(0, u.used-b.memory.limit))
+	}
 	b.memory.see(u.used, full)
+}
+
+// usage is the runtime's, and the program itself.
+func (b *Budget) usage() usage {
+	u := b.system.memory()
+	u.used += b.opts.Memory.Program
+	return u
 }
 
 func (b *Budget) lookAtDescriptors() {

@@ -60,7 +60,7 @@ func in(t *testing.T, memory int64, plan Plan, f func(r rig)) {
 		m := new(machine)
 		r := rig{m: m, reg: prometheus.NewPedanticRegistry(), t: t}
 		r.Budget = newBudget(Options{
-			Descriptors: plan, Memory: MemoryLimit{Bytes: memory}, Sessions: func() int { return 7 },
+			Descriptors: plan, Memory: MemoryPlan{MemoryLimit: MemoryLimit{Bytes: memory}, Sessions: 1 << 30}, Sessions: func() int { return 7 },
 			Registerer: r.reg, Log: slog.New(slog.NewJSONHandler(m, nil)),
 		}, system{memory: m.memory, open: m.descriptors, collect: m.collect})
 		ctx, cancel := context.WithCancel(t.Context())
@@ -101,7 +101,7 @@ func (r rig) look() {
 
 func (r rig) room(n int, want *bridge.Reason) {
 	r.t.Helper()
-	if got := r.Room(n); got != want {
+	if got := r.Room(n, 0); got != want {
 		r.t.Errorf("with %d sessions: %v, want %v", n, got, want)
 	}
 }

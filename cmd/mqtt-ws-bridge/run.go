@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
 
@@ -28,7 +29,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return exitFailure
 	}
 	defer p.close()
-	for _, w := range append(tooFewDescriptors(cfg), tooSlowDrain(cfg)...) {
+	for _, w := range slices.Concat(tooFewDescriptors(cfg), tooLittleMemory(cfg), tooSlowDrain(cfg)) {
 		log.LogAttrs(ctx, slog.LevelWarn, w.message, w.attrs...)
 	}
 	p.budget.Apply()

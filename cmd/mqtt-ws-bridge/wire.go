@@ -180,14 +180,14 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget,
+		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget, Memory: memoryLimits(p.cfg),
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridge.Limits{
 			Sessions: l.Sessions, Dials: l.Dials,
 			ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
 			DialTimeout: p.cfg.Upstream.DialTimeout, ConnackTimeout: p.cfg.Upstream.ConnackTimeout,
-			PacketSize: packetSize(l.PacketSize), WriteTimeout: l.WriteTimeout,
+			PacketSize: packetSize(l.PacketSize), PacketTimeout: l.PacketTimeout, WriteTimeout: l.WriteTimeout,
 			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
 			PingInterval:  p.cfg.Downlink.PingInterval,
 			Subscriptions: p.cfg.Quotas.Device.Subscriptions, TopicLevels: p.cfg.Quotas.Device.TopicLevels,

@@ -16,7 +16,7 @@ import (
 func (p *process) wireBudget() error {
 	p.budget = budget.New(budget.Options{
 		Descriptors: descriptorPlan(p.cfg),
-		Memory:      budget.FindMemoryLimit(int64(p.cfg.Limits.Memory)),
+		Memory:      memoryPlan(p.cfg),
 		Sessions:    func() int { return p.bridge.Sessions() },
 		Registerer:  p.registry, Log: p.log,
 	})
@@ -30,6 +30,26 @@ func descriptorPlan(cfg *config.Config) budget.Plan {
 		each = 1
 	}
 	return budget.PlanDescriptors(budget.MostDescriptors(), cfg.Limits.Sessions, cfg.Limits.Handshakes, each)
+}
+
+// memoryPlan shares out the memory of this process.
+func memoryPlan(cfg *config.Config) budget.MemoryPlan {
+	return budget.PlanMemory(budget.FindMemoryLimit(int64(cfg.Limits.Memory)))
+}
+
+// memoryLimits is what of it sessions may hold.
+func memoryLimits(cfg *config.Config) bridge.MemoryLimits {
+	plan := memoryPlan(cfg)
+	return bridge.MemoryLimits{Sessions: plan.Sessions, Packets: plan.Packets}
+}
+
+// handshakes is how many may be under way with the descriptors and the memory that there are.
+func handshakes(cfg *config.Config) int {
+	n := descriptorPlan(cfg).Handshakes
+	if most := memoryPlan(cfg).Handshakes; most > 0 {
+		n = min(n, most)
+	}
+	return n
 }
 
 // acceptFailed hears of a listener that could not take a connection.
@@ -72,6 +92,19 @@ func tooFewDescriptors(cfg *config.Config) []warning {
 	return []warning{{"too few file descriptors for limits.sessions; raise the limit (ulimit -n, LimitNOFILE) or lower the key",
 		[]slog.Attr{slog.Int("sessions", cfg.Limits.Sessions), slog.Int("needed", plan.Needed), slog.Int("allowed", plan.Most),
 			slog.Int("enough_for", plan.Sessions)}}}
+}
+
+// tooLittleMemory warns if the sessions that are allowed need more memory than there may be.
+func tooLittleMemory(cfg *config.Config) []warning {
+	plan := memoryPlan(cfg)
+	enough := plan.Sessions / bridge.CostPlain
+	if plan.Bytes == 0 || int64(cfg.Limits.Sessions) <= enough {
+		return nil
+	}
+	return []warning{{"too little memory for limits.sessions; raise limits.memory or lower the key",
+		[]slog.Attr{slog.Int("sessions", cfg.Limits.Sessions), slog.String("limit", plan.From),
+			slog.Int64("allowed", plan.Bytes), slog.Int64("enough_for", enough),
+			slog.Int64("enough_for_with_tls", plan.Sessions/bridge.CostTLS)}}}
 }
 
 // tooSlowDrain warns if a drain of all sessions would be cut short. A drain without time is meant to be.

@@ -28,7 +28,7 @@ func (p *process) handshakeLimits() wsio.Limits {
 // newGate bounds the handshakes that are under way, together and by address.
 func (p *process) newGate() *wsio.Gate {
 	return wsio.NewGate(wsio.GateOptions{
-		Handshakes: descriptorPlan(p.cfg).Handshakes,
+		Handshakes: handshakes(p.cfg),
 		PerAddress: p.cfg.Quotas.Address.Connections, AddressBits: p.cfg.Quotas.IPv6Prefix,
 		Grace: p.cfg.Limits.HandshakeTimeout / 2,
 	})
