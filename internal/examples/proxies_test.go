@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -74,8 +75,16 @@ func TestProxies(t *testing.T) {
 			}
 		})
 	}
-	if names, err := filepath.Glob(folder + "/*"); err != nil || len(names) != len(scenes("", ""))+len(proxies)+1 {
-		t.Errorf("%d examples, and some of them are tried by no test: %v", len(names), err) // the folder systemd is tried elsewhere
+	for _, p := range []string{"*.conf", "*.cfg", "Caddyfile*"} {
+		names, err := filepath.Glob(filepath.Join(folder, p))
+		if err != nil || len(names) == 0 {
+			t.Errorf("%s: %d examples: %v", p, len(names), err)
+		}
+		for _, name := range names {
+			if !slices.ContainsFunc(proxies, func(p proxy) bool { return p.file == filepath.Base(name) }) {
+				t.Errorf("nobody tries %s", name)
+			}
+		}
 	}
 }
 
