@@ -80,7 +80,7 @@ func TestBadPacketBehindConnect(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := &scene{rig: newRig(t, nil), v: v}
 		s.upgrade()
-		s.dev.send(s.connect(), hx("C000 C100"))
+		s.dev.send(s.connect(), hx("C000 C00100"))
 		s.br = s.broker()
 		s.br.expect(s.connect())
 		s.check(ended{reason: "packet-malformed", code: 1002, level: "WARN", metric: "refusals_total", saw: hx("C000")})

@@ -39,9 +39,12 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			return c, false
 		}
 		if c, err = mqttio.ParseConnect(p.Bytes); err != nil {
-			s.connect.version, s.connect.maxPacket = answerVersion(&c), c.MaximumPacketSize
+			s.connect.version, s.connect.maxPacket = c.Answer, c.MaximumPacketSize
 			s.end(connectReason(err), err)
 			return c, false
+		}
+		if c.Version == mqttio.V31 {
+			p.Bytes[0] = byte(mqttio.TypeConnect) << 4 // as the stream has it of other packets
 		}
 		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
 			takesAliases: c.TopicAliasMaximum > 0, username: usernameForLog(&c)}
@@ -71,18 +74,6 @@ func usernameForLog(c *mqttio.Connect) string {
 	}
 	name, _, _ := bytes.Cut(c.Username, []byte("?"))
 	return forLog(name)
-}
-
-// answerVersion is the version to answer a bad CONNECT in. A level from the future is told so as MQTT 5 does, one from the
-// past as 3.1.1 does [MQTT-3.1.2-2]; 0 where no level was read.
-func answerVersion(c *mqttio.Connect) mqttio.Version {
-	switch {
-	case c.Version != 0 || c.Level == 0:
-		return c.Version
-	case c.Level > byte(mqttio.V5):
-		return mqttio.V5
-	}
-	return mqttio.V311
 }
 
 // connectReason says for which reason a first packet is refused.

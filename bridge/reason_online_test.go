@@ -50,7 +50,7 @@ var deviceCases = []endCase{
 		s.br.expect(hx("30 80808008 0001't'"))
 	}, want: ended{reason: "packet-timeout", code: 1008, level: "WARN"}, leave: 0x8D},
 	{act: (*scene).stopReading, want: ended{reason: "write-timeout", quiet: true, level: "WARN"}},
-	{act: says("C000 C100"), want: ended{reason: "packet-malformed", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x81},
+	{act: says("C000 C00100"), want: ended{reason: "packet-malformed", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x81},
 	{name: "PUBLISH to a wildcard", only: mqttio.V5, act: says("3004 0001'#' 00"),
 		want: ended{reason: "packet-malformed", code: 1002, level: "WARN"}, leave: 0x90},
 	{name: "inner length beyond the packet", act: says("3003 0008'a'"), // attack 8
@@ -141,7 +141,7 @@ var brokerCases = []endCase{
 	{act: (*scene).stall, want: ended{reason: "broker-stalled", code: 1013, level: "WARN", saw: hx("C000 C000 C000 C000")}, leave: 0x89},
 	{limits: packetsIn(time.Minute), act: func(s *scene) { s.onlineForEver(); s.br.send(hx("D000 3005 0001")) },
 		want: ended{reason: "broker-packet-timeout", code: 1012, level: "WARN", packets: hx("D000")}, leave: 0x80},
-	{act: after(func(s *scene) { s.br.send(hx("D000 D100")) }),
+	{act: after(func(s *scene) { s.br.send(hx("D000 D00100")) }),
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN", packets: hx("D000")}, leave: 0x80},
 	{name: "packet over the limit", limits: func(l *bridge.Limits) { l.PacketSize = 200 }, act: after(func(s *scene) { s.br.send(hx("30 C901")) }), // attack 22
 		want: ended{reason: "broker-malformed", code: 1011, level: "WARN"}, leave: 0x80},

@@ -112,6 +112,10 @@ var refusalCases = []endCase{
 		want: ended{reason: "connect-too-large", code: 1009}},
 	{name: "from the past", only: mqttio.V311, act: func(s *scene) { s.upgrade(); s.dev.send(connect(2, "c", 60)) },
 		want: ended{reason: "mqtt-version", code: 1002}, connack: [2]byte{1, 0}},
+	{name: "level 0", only: mqttio.V311, act: func(s *scene) { s.upgrade(); s.dev.send(connect(0, "c", 60)) }, // [MQTT-3.1.2-2]
+		want: ended{reason: "mqtt-version", code: 1002}, connack: [2]byte{1, 0}},
+	{name: "a level of MQTT 5 behind the name of 3.1", only: mqttio.V31, act: func(s *scene) { s.upgrade(); s.dev.send(packet(0x10, text("MQIsdp"), hx("05 02 003C 0001'c'"))) },
+		want: ended{reason: "mqtt-version", code: 1002}, connack: [2]byte{1, 0}},
 	{name: "from the future", only: mqttio.V5, act: func(s *scene) { s.upgrade(); s.dev.send(connect(6, "c", 60)) },
 		want: ended{reason: "mqtt-version", code: 1002}, connack: [2]byte{0, 0x84}},
 	{act: (*scene).dialled, want: ended{reason: "connack-timeout", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},

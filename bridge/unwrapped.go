@@ -14,7 +14,7 @@ import (
 // can be given: no version of MQTT was read.
 func AnswerUnwrapped(r *Reason, head []byte) (answer []byte, fact error, whole bool) {
 	c, err := mqttio.ParseConnect(head)
-	version := answerVersion(&c)
+	version := c.Answer
 	short := errors.Is(err, mqttio.ErrShort)
 	if short {
 		version = versionOf(head)

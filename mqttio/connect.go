@@ -7,6 +7,7 @@ import "encoding/binary"
 type Connect struct {
 	Version    Version // 0 if the packet does not say a known one
 	Level      byte    // the protocol level as sent
+	Answer     Version // the version to answer in, also where Version is 0; 0: no protocol name of MQTT was read
 	Bridge     bool    // the upper bit of Level, by which a broker says that it connects as a bridge; 3.x only
 	CleanStart bool    // in 3.x Clean Session
 	KeepAlive  uint16  // seconds; 0 is none
@@ -59,12 +60,12 @@ type connectReader struct {
 
 // ParseConnect reads and checks a whole CONNECT packet, of any version, without copying. pkt begins with the fixed
 // header; bytes after the packet are not looked at. It returns ErrShort if pkt ends inside the packet, ErrNotConnect for
-// another packet, and any other *Error for one the specifications do not allow. Version and Level are set as soon as
-// they were read, also with an error: they say in which language it can be answered. In 3.x only ErrUnsupportedVersion
+// another packet, and any other *Error for one the specifications do not allow. Version, Level and Answer are set as soon as
+// they were read, also with an error: Answer says in which language it can be answered. In 3.x only ErrUnsupportedVersion
 // has an answer, after any other error the connection is closed without CONNACK [MQTT-3.1.4-1].
 //
-// MQTT 3.1 allows what later versions do not: the reserved connect flag is not looked at, and a user name or password
-// may be missing though its flag is set (MQTT 3.1 section 3.1).
+// MQTT 3.1 allows what later versions do not: the reserved connect flag and the flags of the fixed header are not looked at, and a
+// user name or password may be missing though its flag is set (MQTT 3.1 section 3.1).
 func ParseConnect(pkt []byte) (Connect, error) {
 	h, err := ParseHeader(pkt)
 	if err != nil {
@@ -73,7 +74,7 @@ func ParseConnect(pkt []byte) (Connect, error) {
 	if h.Type() != TypeConnect {
 		return Connect{}, ErrNotConnect
 	}
-	if h.Flags() != 0 {
+	if h.Flags() != 0 && !begins31(pkt[h.Len:]) {
 		return Connect{}, errFlags
 	}
 	if len(pkt) < h.Size() {
@@ -82,6 +83,12 @@ func ParseConnect(pkt []byte) (Connect, error) {
 	r := connectReader{pkt: pkt[:h.Size()], at: h.Len}
 	err = r.read(h)
 	return r.Connect, err
+}
+
+// begins31 reports whether b, behind a fixed header, is the beginning of an MQTT 3.1 CONNECT, as far as it goes.
+func begins31(b []byte) bool {
+	const name = "\x00\x06MQIsdp"
+	return string(b[:min(len(b), len(name))]) == name[:min(len(b), len(name))]
 }
 
 func (r *connectReader) read(h Header) error {
@@ -145,8 +152,11 @@ func (r *connectReader) readProtocol() error {
 		if v := Version(level &^ 0x80); v == V311 || level == byte(V5) {
 			r.Version = v
 		}
-	case "MQIsdp":
-		r.Level = level
+		if r.Answer = V311; level&^0x80 >= byte(V5) {
+			r.Answer = V5
+		}
+	case "MQIsdp": // whose devices know no CONNACK but that of 3.x
+		r.Level, r.Answer = level, V31
 		if v := Version(level &^ 0x80); v == V31 {
 			r.Version = v
 		}

@@ -2,6 +2,7 @@ package mqttio_test
 
 import (
 	"errors"
+	"fmt"
 	"testing"
 
 	"mqtt-ws-bridge/mqttio"
@@ -193,6 +194,44 @@ func TestParseConnectSaysWhatToAnswer(t *testing.T) {
 	}
 	if c, err = mqttio.ParseConnect(packet(t, 0x10, "0004'MQTT' 05 03 000A 00 0001'c'")); err == nil || c.Version != mqttio.V5 {
 		t.Errorf("an error after the level: %v, %+v", err, c)
+	}
+}
+
+// TestEveryProtocolLevel: whatever level stands behind a protocol name of MQTT, there is an answer in a form that its sender knows
+// [MQTT-3.1.2-2]. The upper bit, by which bridges of Mosquitto say what they are, belongs to the levels of 3.x.
+func TestEveryProtocolLevel(t *testing.T) {
+	for level := range 256 {
+		low := mqttio.Version(level & 0x7F)
+		for _, name := range []string{"0004'MQTT'", "0006'MQIsdp'"} {
+			version, answer := mqttio.Version(0), mqttio.V31
+			if name == "0004'MQTT'" {
+				answer = mqttio.V311
+				if low >= mqttio.V5 {
+					answer = mqttio.V5
+				}
+				if low == mqttio.V311 || level == 5 {
+					version = low
+				}
+			} else if low == mqttio.V31 {
+				version = low
+			}
+			properties := ""
+			if version == mqttio.V5 {
+				properties = "00"
+			}
+			c, err := mqttio.ParseConnect(packet(t, 0x10, fmt.Sprintf("%s %02X 02 000A %s 0001'c'", name, level, properties)))
+			if (err == nil) != (version != 0) || version == 0 && !errors.Is(err, mqttio.ErrUnsupportedVersion) {
+				t.Errorf("%s %#02x: %v", name, level, err)
+			}
+			if c.Version != version || c.Answer != answer || c.Level != byte(level) || c.Bridge != (version != 0 && level >= 0x80) {
+				t.Errorf("%s %#02x: version %v, answer %v, bridge %v; want %v, %v", name, level, c.Version, c.Answer, c.Bridge, version, answer)
+			}
+		}
+	}
+	for _, name := range []string{"0004'HTTP'", "0000", "0004'mqtt'", "0005'MQTT '", "0006'MQISDP'"} {
+		if c, err := mqttio.ParseConnect(packet(t, 0x10, name+"04 02 000A 0001'c'")); err == nil || c.Answer != 0 {
+			t.Errorf("%s: answer %v, %v", name, c.Answer, err)
+		}
 	}
 }
 

@@ -102,7 +102,7 @@ func allowed(h mqttio.Header, v mqttio.Version, d mqttio.Direction) bool {
 			return false
 		}
 	case mqttio.TypePublish:
-		return h.QoS() < 3 && !(h.QoS() == 0 && h.Dup())
+		return h.QoS() < 3 && (v == mqttio.V31 || h.QoS() > 0 || !h.Dup())
 	case mqttio.TypePubrel:
 		flags = 2
 	case mqttio.TypeDisconnect:
@@ -114,7 +114,7 @@ func allowed(h mqttio.Header, v mqttio.Version, d mqttio.Direction) bool {
 			return false
 		}
 	}
-	return h.Flags() == flags || v == mqttio.V31 && flags == 2 && h.Flags() == 10
+	return h.Flags() == flags || v == mqttio.V31
 }
 
 func TestCheckHeaderViolations(t *testing.T) {

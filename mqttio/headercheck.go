@@ -80,18 +80,31 @@ func wrongType(h Header, v Version) error {
 }
 
 // wrongFlags returns the error for flags that headRules does not allow, or nil where MQTT 3.1 allows more: there DUP
-// marks any packet sent again, also SUBSCRIBE, UNSUBSCRIBE and PUBREL (MQTT 3.1 section 2.1).
+// marks any packet sent again, also SUBSCRIBE, UNSUBSCRIBE and PUBREL, and is without meaning in PUBLISH with QoS 0 (section 2.1); of
+// the others it says that the flags are not used (sections 3.1 to 3.14).
 func wrongFlags(h Header, v Version) error {
-	switch h.Type() {
-	case TypePublish:
-		if h.QoS() == 3 {
-			return errQoS3
-		}
+	switch {
+	case h.Type() == TypePublish && h.QoS() == 3:
+		return errQoS3
+	case v == V31:
+		return nil
+	case h.Type() == TypePublish:
 		return errDupQoS0
-	case TypePubrel, TypeSubscribe, TypeUnsubscribe:
-		if v == V31 && h.Flags() == 8|2 {
-			return nil
-		}
 	}
 	return flagErrors[h.Type()]
+}
+
+// plainFlags returns the first byte of a packet of MQTT 3.1 as 3.1.1 wants it. What it clears tells the reader nothing, and there are readers
+// that refuse it. CONNECT stays as it is: the stream's version says nothing of its.
+func plainFlags(first byte) byte {
+	switch t := Type(first >> 4); {
+	case t == TypePublish && first&6 != 0, t == TypeConnect:
+		return first
+	case t == TypePublish:
+		return first &^ 8
+	case t == TypePubrel, t == TypeSubscribe, t == TypeUnsubscribe:
+		return byte(t)<<4 | 2
+	default:
+		return byte(t) << 4
+	}
 }

@@ -145,7 +145,7 @@ func write3(kind byte, v mqttio.Version, in fields) (paho3.ControlPacket, bool) 
 		if p.Qos > 0 {
 			p.MessageID = in.id
 		}
-		return p, in.topic != "" && validTopicName(in.topic) && p.Qos < 3 && (p.Qos > 0 || !p.Dup) && (p.Qos == 0 || in.id != 0)
+		return p, in.topic != "" && validTopicName(in.topic) && p.Qos < 3 && (p.Qos > 0 || !p.Dup || v == mqttio.V31) && (p.Qos == 0 || in.id != 0)
 	case 1:
 		return writeConnect3(v, in)
 	case 2:
@@ -159,7 +159,7 @@ func write3(kind byte, v mqttio.Version, in fields) (paho3.ControlPacket, bool) 
 	case 4:
 		p := paho3.NewControlPacket(paho3.Puback).(*paho3.PubackPacket)
 		p.MessageID, p.Dup = in.id, in.flags&1 != 0
-		return p, in.id != 0 && !p.Dup
+		return p, in.id != 0 && (!p.Dup || v == mqttio.V31)
 	case 5:
 		p := paho3.NewControlPacket(paho3.Pubrel).(*paho3.PubrelPacket)
 		p.MessageID, p.Dup = in.id, in.flags&1 != 0

@@ -30,7 +30,8 @@ var ErrRunFull = errors.New("run is full")
 //		...
 //	}
 //
-// The packets stay where they were read: Run is the bytes of all packets since the last Done, as they came.
+// The packets stay where they were read: Run is the bytes of all packets since the last Done, as they came. Only the flags that MQTT 3.1
+// calls unused, and later versions reserve, get the values that these want.
 //
 // A packet larger than [MaxWhole] comes in parts, each part as soon as there are MinPart bytes of it or its end: a stream
 // never holds more than one buffer of 65 KiB. Its topic and packet identifier are checked with the first part.
@@ -98,6 +99,9 @@ func (s *Stream) Next() (p Packet, err error) {
 	b := s.buf.b[s.pos:s.end]
 	if s.Version == 0 && s.Direction == Up && Type(b[0]>>4) != TypeConnect {
 		return p, ErrNotConnect
+	}
+	if s.Version == V31 {
+		b[0] = plainFlags(b[0])
 	}
 	h, common := commonPublish(b, s.Version, s.Direction)
 	if !common {

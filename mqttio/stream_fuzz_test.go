@@ -24,9 +24,29 @@ func split(input []byte, v mqttio.Version, d mqttio.Direction, limit int) (packe
 		if mqttio.Check(h, input[:h.Size()], v, d) != nil {
 			return packets, input, true
 		}
-		packets, input = append(packets, input[:h.Size()]), input[h.Size():]
+		packets, input = append(packets, plain(input[:h.Size()], v)), input[h.Size():]
 	}
 	return packets, nil, false
+}
+
+// plain is a packet as a stream gives it: in MQTT 3.1 without the flags that are not used there.
+func plain(pkt []byte, v mqttio.Version) []byte {
+	if v != mqttio.V31 {
+		return pkt
+	}
+	pkt = bytes.Clone(pkt)
+	switch kind := mqttio.Type(pkt[0] >> 4); kind {
+	case mqttio.TypePublish:
+		if pkt[0]&6 == 0 {
+			pkt[0] &= 0xF7
+		}
+	case mqttio.TypeConnect:
+	case mqttio.TypePubrel, mqttio.TypeSubscribe, mqttio.TypeUnsubscribe:
+		pkt[0] = byte(kind)<<4 | 2
+	default:
+		pkt[0] &= 0xF0
+	}
+	return pkt
 }
 
 // cut makes pieces of input whose sizes cuts says, over and over.
@@ -78,7 +98,7 @@ func compare(t *testing.T, got found, want [][]byte, tail []byte, bad bool) {
 	for i, p := range got.packets {
 		switch {
 		case i < len(want) && bytes.Equal(p, want[i]):
-		case i >= len(want) && i == len(got.packets)-1 && len(got.parts) > 0 && bytes.HasPrefix(tail, p):
+		case i >= len(want) && i == len(got.packets)-1 && len(got.parts) > 0 && len(tail) > 0 && bytes.HasPrefix(tail[1:], p[1:]):
 			long = len(p)
 		case i >= len(want) && len(got.parts) > 0: // a long one with faults that cannot be seen when streaming
 			return

@@ -3,6 +3,7 @@
 package attacks
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -166,5 +167,41 @@ func TestAttack27_wrong_direction(t *testing.T) {
 	d := online(t, k, hello{version: 5, id: "auth"})
 	if _, code := d.send("\xf0\x00").end(); code == 0 {
 		t.Error("AUTH out of turn ends without a close code")
+	}
+}
+
+// TestUnusedFlagsIn31: the flags that MQTT 3.1 calls unused mean nothing, to the bridge and to a real broker behind it.
+func TestUnusedFlagsIn31(t *testing.T) {
+	k := plain(t)
+	hi := hello{version: 3, id: "old"}.packet()
+	d := open(t, k).send("\x1e" + hi[1:])
+	if got := d.packet(); got != "\x20\x02\x00\x00" {
+		t.Fatalf("CONNACK %x", got)
+	}
+	d.wants("SUBSCRIBE", packet(0x80, "\x00\x01"+str("old")+"\x02"), "\x90\x03\x00\x01\x02")
+	d.wants("PUBLISH with QoS 0 and DUP", packet(0x38, str("old")+"a"), packet(0x30, str("old")+"a"))
+	d.wants("PUBLISH with QoS 1", packet(0x32, str("old")+"\x00\x02b"), "\x40\x02\x00\x02", packet(0x32, str("old")+"\x00\x01b"))
+	d.send("\x42\x02\x00\x01") // PUBACK
+	d.wants("PUBLISH with QoS 2", packet(0x34, str("old")+"\x00\x03c"), "\x50\x02\x00\x03")
+	d.wants("PUBREL", "\x6d\x02\x00\x03", "\x70\x02\x00\x03", packet(0x34, str("old")+"\x00\x02c"))
+	d.wants("PUBREC", "\x51\x02\x00\x02", "\x62\x02\x00\x02")
+	d.send("\x7f\x02\x00\x02") // PUBCOMP
+	d.wants("UNSUBSCRIBE", packet(0xa8, "\x00\x04"+str("old")), "\xb0\x02\x00\x04")
+	d.wants("PINGREQ", "\xc2\x00", pingresp)
+	d.send("\xe1\x00").wantEnd(1000)
+}
+
+// wants sends a packet and reads as many as there are answers, in any order.
+func (d *device) wants(what, send string, answers ...string) {
+	d.t.Helper()
+	d.send(send)
+	var got []string
+	for range answers {
+		got = append(got, d.packet())
+	}
+	slices.Sort(got)
+	slices.Sort(answers)
+	if !slices.Equal(got, answers) {
+		d.t.Fatalf("%s is answered by %x, want %x", what, got, answers)
 	}
 }
