@@ -29,6 +29,7 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 	c := &checker{cfg: cfg, origins: origins, broken: broken}
 	leaves(schema, reflect.ValueOf(cfg).Elem(), c.tags)
 	c.listeners()
+	c.adminHosts()
 	c.handshake()
 	c.addresses()
 	c.brokers()

@@ -50,6 +50,16 @@ func (c *checker) listeners() {
 	}
 }
 
+// adminHosts checks that admin.hosts has names and nothing else: they are compared with the Host header without its port.
+func (c *checker) adminHosts() {
+	for i, name := range c.cfg.Admin.Hosts {
+		if name == "" || strings.ContainsAny(name, "/:*@ \t") {
+			c.refuse(fmt.Sprintf("admin.hosts[%d]", i), flawf("write a name such as bridge.example.com, without scheme, port or *",
+				"%s is no host name", show(name)))
+		}
+	}
+}
+
 // place is where something listens.
 type place struct {
 	path string // the key that says so

@@ -133,7 +133,9 @@ type Drain struct {
 
 // Admin is the operator's listener.
 type Admin struct {
-	Listen string `koanf:"listen" flag:"admin" doc:"host:port or unix:///path (with ?mode=, &group= as in listen) for the operator; empty or off for none."`
+	Listen string   `koanf:"listen" flag:"admin" doc:"host:port or unix:///path (with ?mode=, &group= as in listen) for the operator; empty or off for none."`
+	Hosts  []string `koanf:"hosts" doc:"Names under which the operator's HTTP may be reached, beside IP addresses and names without a dot; other names are refused, because a web page could have made them up."`
+	Pprof  string   `koanf:"pprof" oneof:"off on" doc:"Whether /debug/pprof/ offers profiles, which cost time and show what the process works on."`
 }
 
 // Log is what is logged and how it looks.

@@ -44,7 +44,7 @@ func Default() *Config {
 		EventLoops: "auto",
 		Downlink:   Downlink{FrameSize: 64 * KiB},
 		Drain:      Drain{Rate: 500, Timeout: 30 * time.Second},
-		Admin:      Admin{Listen: "127.0.0.1:9090"},
+		Admin:      Admin{Listen: "127.0.0.1:9090", Hosts: []string{}, Pprof: "off"},
 		Log:        Log{Level: "info", Format: "auto", Rate: 5},
 	}
 }

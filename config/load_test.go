@@ -128,6 +128,8 @@ var samples = map[string][3]string{
 	"drain.rate":                     {"1", "2", "3"},
 	"drain.timeout":                  {"1s", "2s", "0"},
 	"admin.listen":                   {":1", ":2", ""},
+	"admin.hosts":                    {"[a]", "b", "c"},
+	"admin.pprof":                    {"on", "on", "on"},
 	"log.level":                      {"debug", "warn", "error"},
 	"log.format":                     {"text", "json", "text"},
 	"log.connects":                   {"true", "TRUE", "true"},

@@ -36,11 +36,11 @@ func serve(t *testing.T) (*bridge.Bridge, *upstream, func(path string) (int, str
 		Sessions: 10, Dials: 10, ConnectSize: 1000, PacketSize: 1000, ConnectTimeout: time.Minute, WriteTimeout: time.Minute,
 	}})
 	t.Cleanup(b.Close)
-	handler := admin.NewServer(b, reg, log).Handler
+	handler := admin.NewServer(admin.Options{Bridge: b, Registry: reg, Log: log, Profiles: true}).Handler
 	b.Refused(bridge.ReasonPath, "192.0.2.1:1", "browser") // so that the counter shows
 	return b, up, func(path string) (int, string) {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))
 		return w.Code, w.Body.String()
 	}
 }
@@ -134,10 +134,10 @@ func TestOnlyGet(t *testing.T) {
 	reg, log := admin.NewRegistry("v1.2.3"), slog.New(slog.DiscardHandler)
 	b := bridge.New(bridge.Options{Upstream: new(upstream), Metrics: bridge.NewMetrics(reg), Log: log, Limits: bridge.Limits{Sessions: 1, Dials: 1}})
 	t.Cleanup(b.Close)
-	handler := admin.NewServer(b, reg, log).Handler
+	handler := admin.NewServer(admin.Options{Bridge: b, Registry: reg, Log: log}).Handler
 	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/"} {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, path, nil))
+		handler.ServeHTTP(w, httptest.NewRequest(http.MethodPost, "http://127.0.0.1:9090"+path, nil))
 		if w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s is %d", path, w.Code)
 		}

@@ -195,7 +195,9 @@ func (p *process) wireBridge() error {
 		},
 	})
 	p.quotas = newQuotas(&p.cfg.Quotas)
-	p.admin = admin.NewServer(p.bridge, reg, p.log)
+	p.admin = admin.NewServer(admin.Options{
+		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
+	})
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: p.cfg.Paths, Origins: p.cfg.Origins,

@@ -74,7 +74,7 @@ func Start(t testing.TB, o Options) *Bridge {
 	listen, admin := loopback.Address(t, host), loopback.Address(t, host)
 	b := &Bridge{WS: "ws://" + listen, Admin: admin, t: t, said: new(output), exited: make(chan error, 1)}
 	args := append(o.Wrapper, o.Binary,
-		"--listen", b.WS, "--upstream", o.Upstream, "--admin", admin, "--log.format", "json")
+		"--listen", b.WS, "--upstream", o.Upstream, "--admin", admin, "--admin.pprof", "on", "--log.format", "json")
 	if o.TLS {
 		b.WSS = "wss://" + loopback.Address(t, host)
 		b.Authority = certs.New(t)

@@ -76,7 +76,7 @@ func bridgeCommand(binary string, flags ...string) func(testing.TB, *Process, ce
 	return func(t testing.TB, p *Process, pair certs.Pair) []string {
 		p.Admin = loopback.Address(t, loopback.Host())
 		return append([]string{binary, "--listen", "ws://" + p.listen, "--listen", "wss://" + p.listenTLS,
-			"--upstream", "tcp://" + p.upstream, "--admin", p.Admin, "--log.level", "warn",
+			"--upstream", "tcp://" + p.upstream, "--admin", p.Admin, "--admin.pprof", "on", "--log.level", "warn",
 			"--tls.cert", pair.CertFile, "--tls.key", pair.KeyFile}, flags...)
 	}
 }
