@@ -113,12 +113,19 @@ func (c *checker) handshake() {
 		switch {
 		case !strings.HasPrefix(path, "/"):
 			c.refuse(place, flawf("write "+show("/"+path), "%s does not begin with a slash", show(path)))
-		case strings.ContainsAny(path, "?#%*\\") || !hostname(strings.ReplaceAll(path, "/", "")):
-			c.refuse(place, flawf("write the plain path a device asks for", "%s is not a plain path", show(path)))
+		case !plainPath(strings.TrimSuffix(path, "/*")):
+			c.refuse(place, flawf("write the plain path a device asks for, or one with /* at its end", "%s is not a plain path", show(path)))
 		case seen[path]:
 			c.refuse(place, flawf("remove one", "%s is given twice", show(path)))
 		}
 		seen[path] = true
+	}
+	switch path := c.cfg.HealthPath; {
+	case path == "":
+	case !strings.HasPrefix(path, "/") || !plainPath(path):
+		c.refuse("health-path", flawf("write a plain path such as /healthz, or off", "%s is not a plain path", show(path)))
+	case seen[path] && c.sound("paths"):
+		c.refuse("health-path", flawf("choose another, or off", "%s is one of paths, where devices connect", show(path)))
 	}
 	for i, origin := range c.cfg.Origins {
 		if err := checkOrigin(origin); err != nil {
@@ -130,6 +137,11 @@ func (c *checker) handshake() {
 			c.refuse(fmt.Sprintf("subprotocol.extra[%d]", i), flawf("write one word, such as arduino", "%s is not a subprotocol name", show(name)))
 		}
 	}
+}
+
+// plainPath reports whether a path is written without anything that URLs and patterns have a meaning for.
+func plainPath(path string) bool {
+	return !strings.ContainsAny(path, "?#%*\\") && hostname(strings.ReplaceAll(path, "/", ""))
 }
 
 // checkOrigin accepts what a browser sends in Origin: scheme://host[:port], null, or file://.

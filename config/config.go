@@ -8,7 +8,8 @@ import "time"
 // zero:"ok" allows 0 beside the range, oneof lists the allowed words, flag names the short flag of a common key.
 type Config struct {
 	Listen      []string    `koanf:"listen" flag:"listen" doc:"Where devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a socket, with ?mode=0660&group=www-data if others are to reach it."`
-	Paths       []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404."`
+	Paths       []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404. One that ends in /*, such as /mqtt/*, accepts everything below."`
+	HealthPath  string      `koanf:"health-path" doc:"URL path at which load balancers see on the devices' port whether a device would be taken: GET or HEAD without Upgrade gets 200, or 503 with the reason; empty or off for none."`
 	Origins     []string    `koanf:"origins" doc:"Web pages that may connect, each exactly scheme://host[:port], or null; with an empty list Origin is not checked."`
 	Subprotocol Subprotocol `koanf:"subprotocol" doc:"What a device must offer in Sec-WebSocket-Protocol, beside mqtt and mqttv3.1."`
 	Addresses   Addresses   `koanf:"addresses" doc:"How the address of a device behind a proxy is found; see security.md."`

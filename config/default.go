@@ -7,6 +7,7 @@ func Default() *Config {
 	return &Config{
 		Listen:      []string{":8083"},
 		Paths:       []string{"/mqtt", "/"},
+		HealthPath:  "/healthz",
 		Origins:     []string{},
 		Subprotocol: Subprotocol{Extra: []string{}},
 		Addresses:   Addresses{ProxyProtocol: []string{}, Header: "none", TrustedProxies: []string{}},

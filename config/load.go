@@ -124,9 +124,9 @@ func (l *loading) decode(cfg *Config) error {
 	})
 }
 
-// normalise replaces the word off where it means the same as an empty address.
+// normalise replaces the word off where it means the same as an empty address or path.
 func normalise(cfg *Config) {
-	for _, address := range []*string{&cfg.Admin.Listen, &cfg.Embedded.Listen} {
+	for _, address := range []*string{&cfg.Admin.Listen, &cfg.Embedded.Listen, &cfg.HealthPath} {
 		if strings.EqualFold(*address, "off") {
 			*address = ""
 		}

@@ -48,6 +48,7 @@ func mustLoad(t *testing.T, file string, env []string, args ...string) (*Config,
 var samples = map[string][3]string{
 	"listen":                         {`[":1"]`, ":2", ":3"},
 	"paths":                          {`[/a]`, "/b", "/c"},
+	"health-path":                    {"/a", "/b", "off"},
 	"origins":                        {`[null]`, "http://b", "http://c"},
 	"subprotocol.optional":           {"true", "TRUE", "true"},
 	"subprotocol.extra":              {"[a]", "b", "c"},

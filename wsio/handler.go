@@ -12,8 +12,13 @@ import (
 
 // Options are what a [Handler] needs to know. The zero value of a field has the meaning given with it.
 type Options struct {
-	// Paths on which a WebSocket may be opened, compared letter by letter. Empty: /mqtt and /.
+	// Paths on which a WebSocket may be opened, compared letter by letter. One that ends in /* stands for all that begin with what is
+	// before the star. Empty: /mqtt and /.
 	Paths []string
+	// HealthPath is where load balancers look, with GET or HEAD and no Upgrade. Empty: nowhere.
+	HealthPath string
+	// Health is the answer there: status 200, or 5xx. Must not be nil if there is a HealthPath.
+	Health func() Answer
 	// Origins that a browser may come from, as scheme://host[:port] or "null", compared as a whole. A request without
 	// Origin is a device and passes, as does the bare "file://" that arduinoWebSockets sends (device-quirks H11) and no
 	// page from the network can. Empty: not checked.
@@ -86,6 +91,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			c.countFor(device)
 		}
 	}
+	if h.isHealthCheck(r) {
+		h.answerHealth(w)
+		return
+	}
 	if isBrowserVisit(r) && h.knownPath(r) {
 		writePage(w)
 		return
@@ -148,14 +157,6 @@ func (h *Handler) check(r *http.Request) Cause {
 	return ""
 }
 
-// knownPath compares the path as it came: one written with needless escapes is another path.
-func (h *Handler) knownPath(r *http.Request) bool {
-	if r.URL.RawPath != "" {
-		return slices.Contains(h.opts.Paths, r.URL.RawPath)
-	}
-	return slices.Contains(h.opts.Paths, r.URL.Path)
-}
-
 func (h *Handler) originAllowed(origins []string) bool {
 	if len(h.opts.Origins) == 0 || len(origins) == 0 {
 		return true
@@ -209,17 +210,37 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 	case CauseMethod:
 		header.Set("Allow", http.MethodGet)
 	}
-	if answer.Status == http.StatusUpgradeRequired {
+	if answer.Status == http.StatusUpgradeRequired && !behindProxy(r) {
 		header.Set("Upgrade", "websocket") // RFC 9110 section 15.5.22; net/http adds Connection: close
 	}
 	if answer.Challenge != "" {
 		header.Set("WWW-Authenticate", answer.Challenge)
 	}
-	if answer.RetryAfter > 0 {
-		seconds := (answer.RetryAfter + time.Second - 1) / time.Second
-		header.Set("Retry-After", strconv.Itoa(int(seconds)))
-	}
+	setRetryAfter(header, answer.RetryAfter)
 	writeText(w, answer.Status, "text/plain; charset=utf-8", answer.Text+"\n")
+}
+
+func setRetryAfter(header http.Header, wait time.Duration) {
+	if wait > 0 {
+		header.Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	}
+}
+
+// behindProxy reports whether a request may have come through a proxy. The Upgrade header of a response is for the next machine alone,
+// and where that is nginx it passes it on, also over HTTP/2, which forbids it: clients then see a broken stream instead of the answer.
+func behindProxy(r *http.Request) bool {
+	if r.ProtoMajor != 1 || r.ProtoMinor != 1 || hasToken(r.Header, "Connection", "close") { // as nginx speaks unless told otherwise
+		return true
+	}
+	if hasToken(r.Header, "Connection", "upgrade") && r.Header.Get("Upgrade") == "" { // as it speaks when told what devices need
+		return true
+	}
+	for _, name := range [...]string{"Via", "Forwarded", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-Ip"} {
+		if r.Header.Get(name) != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // writeText answers with a small body and the end of the connection.

@@ -37,6 +37,7 @@ func facts(r *http.Request, cause wsio.Cause, paths []string) []slog.Attr {
 // loggedPath is the path that a device asked for. What it has below a known path, and any long part, may be a token.
 func loggedPath(path string, known []string) string {
 	for _, k := range known {
+		k = strings.TrimSuffix(k, "/*")
 		if below, ok := strings.CutPrefix(path, k+"/"); ok && k != "/" && below != "" {
 			return k + "/***"
 		}

@@ -14,7 +14,7 @@ import (
 func (p *process) greet(out io.Writer) {
 	var urls []string
 	for i, l := range p.deviceListeners {
-		urls = append(urls, deviceURL(p.addresses[i], l.Addr().String(), p.cfg.Paths[0]))
+		urls = append(urls, deviceURL(p.addresses[i], l.Addr().String(), p.path()))
 	}
 	p.log.Info("serving", "listen", urls, "brokers", p.brokerNames, "admin", p.cfg.Admin.Listen)
 	if p.embedded == nil {
@@ -44,7 +44,7 @@ func (p *process) greet(out io.Writer) {
 // returns the port of the first listener that listens everywhere.
 func (p *process) greetDevices(out io.Writer) (open string) {
 	for i, l := range p.deviceListeners {
-		a, path := p.addresses[i], p.cfg.Paths[0]
+		a, path := p.addresses[i], p.path()
 		if a.Network == "unix" {
 			fmt.Fprintf(out, "  %s\n", deviceURL(a, "", path))
 			continue
@@ -83,7 +83,7 @@ func (p *process) publishLine() string {
 		}
 	}
 	if !slices.Contains(p.cfg.Paths, "/") { // which is what it asks for by itself
-		line += " --path " + quoted(p.cfg.Paths[0])
+		line += " --path " + quoted(p.path())
 	}
 	return line + " -t hello -m world"
 }
@@ -145,3 +145,6 @@ func deviceURL(a config.Address, address, path string) string {
 	}
 	return "ws://" + address + path
 }
+
+// path is one at which devices are accepted.
+func (p *process) path() string { return strings.TrimSuffix(p.cfg.Paths[0], "*") }

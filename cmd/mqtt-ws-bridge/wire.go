@@ -200,7 +200,7 @@ func (p *process) wireBridge() error {
 	})
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
 		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
-		Paths: p.cfg.Paths, Origins: p.cfg.Origins,
+		Paths: p.cfg.Paths, HealthPath: p.cfg.HealthPath, Health: p.health, Origins: p.cfg.Origins,
 		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
 		MaxFrame: int(p.cfg.Downlink.FrameSize), ControlRate: l.ControlFrames,
 		Admit:    p.admit,
@@ -246,6 +246,14 @@ func (p *process) admit(r *http.Request) string {
 		}
 	}
 	return ""
+}
+
+// health tells load balancers what the next device would hear, as /readyz tells the operator.
+func (p *process) health() wsio.Answer {
+	if why := p.bridge.Admit(); why != nil {
+		return answer(why.Label)
+	}
+	return wsio.Answer{Status: http.StatusOK, Text: "ready"}
 }
 
 func (p *process) refused(r *http.Request, cause string) {
