@@ -211,22 +211,10 @@ func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
 	return c.Close()
 }
 
-// closeWrite ends our direction of the connection, through every layer of it: TLS only says close_notify, while many devices
-// wait for the end of the TCP stream itself.
+// closeWrite ends our direction of the connection.
 func (c *Conn) closeWrite() error {
-	type halfCloser interface{ CloseWrite() error }
-	err := net.ErrClosed
-	for nc := c.nc; nc != nil; {
-		if h, ok := nc.(halfCloser); ok {
-			if err = h.CloseWrite(); err != nil {
-				return err
-			}
-		}
-		w, ok := nc.(wrapper)
-		if !ok {
-			break
-		}
-		nc = w.NetConn()
+	if h, ok := c.nc.(interface{ CloseWrite() error }); ok {
+		return h.CloseWrite()
 	}
-	return err
+	return net.ErrClosed
 }

@@ -55,6 +55,16 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// CloseWrite ends our direction: with close_notify, and at once with the end of the stream below, which is what many peers wait for (RFC 8446
+// section 6.1 asks for the former only). The stream below ends even where TLS had no room to say so.
+func (c *Conn) CloseWrite() error {
+	err := c.Conn.CloseWrite()
+	if h, ok := c.Socket().(interface{ CloseWrite() error }); ok {
+		err = errors.Join(err, h.CloseWrite())
+	}
+	return err
+}
+
 // Pending reports whether the next Read may return something that has left the socket already. It belongs to the goroutine that reads.
 func (c *Conn) Pending() bool { return c.more || c.err != nil }
 
