@@ -150,11 +150,11 @@ type Options struct {
 // Bridge holds the sessions. It is safe for concurrent use.
 type Bridge struct {
 	upstream    Upstream
-	limits      Limits
+	bounds      atomic.Pointer[Limits] // see limits
 	metrics     *Metrics
 	log         *slog.Logger
 	events      *loglimit.Limiter // of what happens to devices
-	logConnects bool
+	logConnects atomic.Bool
 	place       func(s Parked, device, broker Rewirable) (Place, error)
 	revoked     func(*tls.ConnectionState) error
 	start       time.Time
@@ -185,19 +185,20 @@ func New(opts Options) *Bridge {
 		opts.Budget = boundless{}
 	}
 	b := &Bridge{
-		upstream: opts.Upstream, limits: opts.Limits, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
-		events:      loglimit.New(opts.Log, opts.LogRate),
-		logConnects: opts.LogConnects,
-		place:       opts.Place,
-		revoked:     opts.Revoked,
-		budget:      opts.Budget,
-		memory:      newMemory(opts.Memory),
-		denial:      denial{opts.CloseDenied, opts.ExpiryWithoutWill},
-		dials:       fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
-		inspecting:  make(chan struct{}, inspections()),
-		sessions:    make(map[*session]struct{}), stopWatch: cancel,
+		upstream: opts.Upstream, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
+		events:     loglimit.New(opts.Log, opts.LogRate),
+		place:      opts.Place,
+		revoked:    opts.Revoked,
+		budget:     opts.Budget,
+		memory:     newMemory(opts.Memory),
+		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
+		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
+		inspecting: make(chan struct{}, inspections()),
+		sessions:   make(map[*session]struct{}), stopWatch: cancel,
 	}
 	b.metrics.registerMemory(b.memory)
+	b.bounds.Store(&opts.Limits)
+	b.logConnects.Store(opts.LogConnects)
 	b.wg.Go(func() { b.watch(ctx) })
 	b.wg.Go(func() { b.events.Run(ctx) })
 	return b
@@ -211,7 +212,7 @@ func (b *Bridge) Admit() *Reason {
 	switch {
 	case b.draining.Load():
 		return ReasonDraining
-	case b.Sessions() >= b.limits.Sessions:
+	case b.Sessions() >= b.limits().Sessions:
 		return ReasonFull
 	}
 	if short := b.budget.Room(b.Sessions(), b.cost.Load()); short != nil {
@@ -241,7 +242,7 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		return
 	}
 	others, before := len(b.sessions), b.cost.Load()
-	full := others >= b.limits.Sessions
+	full := others >= b.limits().Sessions
 	if !full {
 		b.sessions[s] = struct{}{}
 		b.cost.Add(s.cost)

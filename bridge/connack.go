@@ -83,9 +83,9 @@ func (s *session) brokerAnswered() {
 
 // setKeepAlive says how long the device may be silent: one and a half times its keep alive [MQTT-3.1.2-22], and the grace.
 func (s *session) setKeepAlive(seconds uint16) {
-	silence := s.b.limits.IdleTimeout
+	silence := s.b.limits().IdleTimeout
 	if seconds > 0 {
-		silence = time.Duration(seconds)*time.Second*3/2 + s.b.limits.KeepAliveGrace
+		silence = time.Duration(seconds)*time.Second*3/2 + s.b.limits().KeepAliveGrace
 	}
 	s.keepAlive.Store(int64(silence))
 	s.keepAliveSet.Store(seconds > 0)

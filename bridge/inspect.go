@@ -45,7 +45,7 @@ func (s *session) endInspection() {
 // tooManyFilters reports whether a SUBSCRIBE has more topic filters than one may have, and how many it has then.
 func (s *session) tooManyFilters(p *mqttio.Packet) (filters int, tooMany bool) {
 	const shortest = 4 // bytes of an entry
-	most := s.b.limits.SubscribeFilters
+	most := s.b.limits().SubscribeFilters
 	if most == 0 || p.Header.Remaining/shortest <= most {
 		return 0, false
 	}

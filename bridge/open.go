@@ -59,7 +59,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 			}
 		}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
-		s.up.stream.Limit = s.b.limits.PacketSize
+		s.up.stream.Limit = s.b.limits().PacketSize
 		s.up.tally.add(&p)
 		s.setKeepAlive(c.KeepAlive)
 		return c, true
@@ -96,7 +96,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	if s.ending() { // CONNECT came with the handshake of a device that cannot be taken
 		return false
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), s.b.limits.DialTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.b.limits().DialTimeout)
 	defer cancel()
 	s.dialing(cancel)
 	defer s.dialing(nil)
@@ -133,7 +133,7 @@ func (s *session) dialing(cancel context.CancelFunc) {
 
 // passConnect sends CONNECT to the broker, and what the device sent behind it stays for the pump.
 func (s *session) passConnect() bool {
-	s.enter(stageConnack, s.b.limits.ConnackTimeout)
+	s.enter(stageConnack, s.b.limits().ConnackTimeout)
 	s.asked = s.b.now()
 	if s.policed != nil && s.policed.connect != nil {
 		ok := s.writeBroker(s.policed.connect)

@@ -15,7 +15,7 @@ type standing struct {
 // long anything that is under way has not moved, and reports whether the session goes on. Called by the watch.
 func (s *session) checkPartial(v standing) bool {
 	up, down := s.up.partial.Load() && v.readsUp, s.down.partial.Load() && v.readsDown
-	limit := s.b.limits.PacketTimeout
+	limit := s.b.limits().PacketTimeout
 	switch {
 	case limit == 0:
 	case up && v.up > limit:

@@ -97,14 +97,14 @@ func (s *session) leaveQuota() {
 
 // quotaPolicy is the policy of a session within the limits on topics and subscriptions; nil if there is nothing to ask.
 func (b *Bridge) quotaPolicy(p Policy) Policy {
-	if b.limits.TopicLevels == 0 && b.limits.Subscriptions == 0 {
+	if b.limits().TopicLevels == 0 && b.limits().Subscriptions == 0 {
 		return p
 	}
 	if p == nil {
 		p = anything{}
 	}
-	if b.limits.TopicLevels == 0 {
+	if b.limits().TopicLevels == 0 {
 		return p
 	}
-	return &shallow{p, b.limits.TopicLevels, b.metrics}
+	return &shallow{p, b.limits().TopicLevels, b.metrics}
 }

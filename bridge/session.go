@@ -111,9 +111,9 @@ const forever time.Duration = 1 << 62
 
 func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s := &session{b: b, id: b.lastID.Add(1), dev: dev, began: b.now(), quota: pass.Quota, cost: cost(dev)}
-	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits.ConnectSize}}
+	s.up = pump{stream: mqttio.Stream{Direction: mqttio.Up, Limit: b.limits().ConnectSize}}
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
-	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits.PacketSize, MinPart: mqttio.MaxWhole}}
+	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits().PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
 	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now}
 	for _, p := range []*pump{&s.up, &s.down} {
@@ -124,14 +124,14 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
 	}
 	if policy := b.quotaPolicy(pass.Policy); policy != nil {
-		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits.Subscriptions)}
+		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits().Subscriptions)}
 		s.up.stream.Copies, s.down.stream.Copies = 1, 1 // what goes on in place of what came
 		s.up.stream.MinPart = mqttio.MaxWhole           // so that the properties of a long PUBLISH are there to be looked at
 	}
 	if s.quota != nil || s.policed != nil {
 		s.stop = make(chan struct{})
 	}
-	s.enter(stageConnect, b.limits.ConnectTimeout)
+	s.enter(stageConnect, b.limits().ConnectTimeout)
 	return s
 }
 

@@ -53,7 +53,7 @@ func (s *session) traceConnect(c *mqttio.Connect) {
 // traceBegan tells that the broker has accepted the device.
 func (s *session) traceBegan() {
 	level := slog.LevelDebug
-	if s.b.logConnects {
+	if s.b.logConnects.Load() {
 		level = slog.LevelInfo
 	}
 	s.trace(level, messageBegan, func() []slog.Attr {

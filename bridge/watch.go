@@ -49,7 +49,7 @@ func (l *Limits) watchInterval() time.Duration {
 
 // watch runs until ctx ends.
 func (b *Bridge) watch(ctx context.Context) {
-	interval := b.limits.watchInterval()
+	interval := b.limits().watchInterval()
 	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
 	awake := awake{interval: interval, last: b.now()}
@@ -61,6 +61,10 @@ func (b *Bridge) watch(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if again := b.limits().watchInterval(); again != interval {
+			interval, awake.interval = again, again
+			ticker.Reset(again)
 		}
 		now := b.now()
 		running := awake.at(now)
@@ -118,7 +122,7 @@ func (t *tidy) look(now time.Duration, parked int) {
 // check ends the session if it is late. Deadlines are held against now, silence and waiting against running, the time without what the
 // process slept. Called by the watch only.
 func (s *session) check(now, running time.Duration) {
-	l := &s.b.limits
+	l := s.b.limits()
 	w := &s.watched
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
 		if s.deadline.Load() == deadline { // not answered in this very moment

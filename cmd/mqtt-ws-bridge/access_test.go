@@ -291,7 +291,7 @@ func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 func metricsOf(t *testing.T, p *process) string {
 	t.Helper()
 	w := httptest.NewRecorder()
-	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
 	var own strings.Builder
 	for line := range strings.Lines(w.Body.String()) {
 		if strings.HasPrefix(line, "mqtt_ws_bridge_") {

@@ -203,7 +203,12 @@ func (c *cli) serve(ctx context.Context) {
 	if cfg == nil {
 		return
 	}
-	c.status = serve(ctx, cfg, newLogger(cfg.Log, c.stderr, c.environ), c.stdout)
+	log, setLog := newLiveLogger(cfg.Log, c.stderr, c.environ)
+	load := func() (*config.Config, error) {
+		cfg, _, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ, Also: doorProblems})
+		return cfg, err
+	}
+	c.status = serve(ctx, cfg, log, c.stdout, reloading{load, setLog})
 }
 
 // load returns nil after printing the problems, with those that also finds, and setting the status.

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log/slog"
 	"os"
 	"runtime"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lmittmann/tint"
@@ -14,6 +16,57 @@ import (
 
 	"mqtt-ws-bridge/config"
 )
+
+// newLiveLogger is newLogger with a way to change what cfg says.
+func newLiveLogger(cfg config.Log, w io.Writer, environ []string) (log *slog.Logger, set func(config.Log)) {
+	h := &liveHandler{current: new(atomic.Pointer[slog.Handler])}
+	set = func(cfg config.Log) {
+		handler := newLogger(cfg, w, environ).Handler()
+		h.current.Store(&handler)
+	}
+	set(cfg)
+	return slog.New(h), set
+}
+
+// liveHandler passes records to the handler of this moment.
+type liveHandler struct {
+	current *atomic.Pointer[slog.Handler]
+	with    func(slog.Handler) slog.Handler // attributes and groups; nil: none
+}
+
+func (h *liveHandler) now() slog.Handler {
+	if h.with != nil {
+		return h.with(*h.current.Load())
+	}
+	return *h.current.Load()
+}
+
+// Enabled asks the handler of this moment.
+func (h *liveHandler) Enabled(ctx context.Context, level slog.Level) bool {
+	return (*h.current.Load()).Enabled(ctx, level)
+}
+
+// Handle has it write.
+func (h *liveHandler) Handle(ctx context.Context, r slog.Record) error { return h.now().Handle(ctx, r) }
+
+// WithAttrs returns a handler that follows the same changes.
+func (h *liveHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return h.also(func(next slog.Handler) slog.Handler { return next.WithAttrs(attrs) })
+}
+
+// WithGroup returns a handler that follows the same changes.
+func (h *liveHandler) WithGroup(name string) slog.Handler {
+	return h.also(func(next slog.Handler) slog.Handler { return next.WithGroup(name) })
+}
+
+func (h *liveHandler) also(f func(slog.Handler) slog.Handler) slog.Handler {
+	return &liveHandler{h.current, func(next slog.Handler) slog.Handler {
+		if h.with != nil {
+			next = h.with(next)
+		}
+		return f(next)
+	}}
+}
 
 // newLogger returns the logger that cfg asks for, writing to w. Text is coloured only on a terminal, and not when the
 // variable NO_COLOR is set (no-color.org).

@@ -22,7 +22,7 @@ func exported(t *testing.T) (text string, names map[string]bool) {
 		cfg.Access.Retain = false
 	})
 	w := httptest.NewRecorder()
-	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/metrics", nil))
 	names = make(map[string]bool)
 	for line := range strings.Lines(w.Body.String()) {
 		if name, ok := strings.CutPrefix(line, "# TYPE "); ok {

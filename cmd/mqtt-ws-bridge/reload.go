@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -18,6 +19,9 @@ func (p *process) reloadAtHangups() {
 	for {
 		select {
 		case <-p.hangups:
+			if !p.reloadConfig() {
+				continue
+			}
 			for _, store := range p.tlsStores {
 				_ = store.Reload() // logged, and what was in use stays
 			}
@@ -35,7 +39,6 @@ func (p *process) reloadAtHangups() {
 // are keep what they were let in with. Safe for concurrent use.
 type keptDoor struct {
 	// Set once.
-	cfg     *config.Config
 	files   []string
 	log     *slog.Logger
 	reloads *prometheus.CounterVec
@@ -43,6 +46,7 @@ type keptDoor struct {
 	door atomic.Pointer[door] // never nil
 
 	mu    sync.Mutex        // held while reloading
+	cfg   *config.Config    // guarded by mu
 	seen  [sha256.Size]byte // the files as they were when last tried; guarded by mu
 	fault string            // what was wrong with them, "": nothing; guarded by mu
 }
@@ -90,6 +94,25 @@ func (k *keptDoor) fetch(ctx context.Context) {
 		remote.Fetch(ctx)
 	}
 }
+
+// prepare makes the door of another configuration, with the same files.
+func (k *keptDoor) prepare(cfg *config.Config) (use func(), err error) {
+	next, err := newDoor(cfg, k.log, k.current())
+	if err != nil {
+		return nil, err
+	}
+	if next == nil {
+		return nil, errNoDoor
+	}
+	return func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		k.cfg = cfg
+		k.door.Store(next)
+	}, nil
+}
+
+var errNoDoor = errors.New("access would check nothing any more")
 
 // reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
 // twice.

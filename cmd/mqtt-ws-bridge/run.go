@@ -17,9 +17,15 @@ import (
 	"mqtt-ws-bridge/config"
 )
 
+// reloading is how a process takes a new configuration. The zero value cannot.
+type reloading struct {
+	load   func() (*config.Config, error)
+	setLog func(config.Log)
+}
+
 // serve runs the bridge until ctx ends or a signal comes, drains it, and returns the exit status. out is for what a
 // person reads at the start.
-func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer) int {
+func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer, again reloading) int {
 	signals := make(chan os.Signal, 2) // one to drain, one to stop draining
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
@@ -29,6 +35,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		return exitFailure
 	}
 	defer p.close()
+	p.load, p.setLog = again.load, again.setLog
 	for _, w := range slices.Concat(tooFewDescriptors(cfg), tooLittleMemory(cfg), tooSlowDrain(cfg)) {
 		log.LogAttrs(ctx, slog.LevelWarn, w.message, w.attrs...)
 	}
@@ -41,7 +48,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 		log.Error("a listener failed", "error", err.Error())
 		return exitFailure
 	case s := <-signals:
-		log.Info("draining", "signal", s.String(), "sessions", p.bridge.Sessions(), "rate", cfg.Drain.Rate, "timeout", cfg.Drain.Timeout)
+		log.Info("draining", "signal", s.String(), "sessions", p.bridge.Sessions(), "rate", p.running.Load().Drain.Rate, "timeout", p.running.Load().Drain.Timeout)
 	case <-ctx.Done():
 	}
 	return p.drain(signals)
@@ -104,7 +111,8 @@ func (p *process) start() <-chan error {
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.
 func (p *process) drain(signals <-chan os.Signal) int {
-	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.Drain.Timeout)
+	drain := p.running.Load().Drain
+	ctx, cancel := context.WithTimeout(context.Background(), drain.Timeout)
 	defer cancel()
 	done := make(chan struct{})
 	defer close(done)
@@ -116,7 +124,7 @@ func (p *process) drain(signals <-chan os.Signal) int {
 		}
 	})
 	began := time.Now()
-	if cut := p.bridge.Drain(ctx, p.cfg.Drain.Rate); cut > 0 {
+	if cut := p.bridge.Drain(ctx, drain.Rate); cut > 0 {
 		p.log.Warn("stopped; sessions were cut", "sessions", cut, "after", time.Since(began).Round(time.Millisecond))
 		return exitFailure
 	}

@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -34,8 +35,14 @@ var _ = [1]struct{}{}[mqttio.Headroom-wsio.Headroom]
 
 // process is everything that runs.
 type process struct {
-	cfg *config.Config
+	cfg *config.Config // as it was at the start
 	log *slog.Logger
+
+	// See live.go.
+	running atomic.Pointer[config.Config]  // what is in effect
+	load    func() (*config.Config, error) // reads the configuration again; nil: nobody can
+	setLog  func(config.Log)               // nil: the log stays as it is
+	handler atomic.Pointer[http.Handler]   // of devices
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -68,6 +75,7 @@ type process struct {
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry(versionNumber(buildInfo()))}
+	p.running.Store(cfg)
 	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
 	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
 	p.tlsMetrics = tlsfiles.NewMetrics(p.registry)
@@ -169,11 +177,6 @@ func (p *process) wireEmbedded() error {
 }
 
 func (p *process) wireBridge() error {
-	l := &p.cfg.Limits
-	trusted, err := peers(p.cfg.Addresses.TrustedProxies)
-	if err != nil {
-		return err
-	}
 	var up bridge.Upstream = p.embedded
 	if p.pool != nil {
 		up = p.pool
@@ -183,26 +186,33 @@ func (p *process) wireBridge() error {
 		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget, Memory: memoryLimits(p.cfg),
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
-		Limits: bridge.Limits{
-			Sessions: l.Sessions, Dials: l.Dials,
-			ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
-			DialTimeout: p.cfg.Upstream.DialTimeout, ConnackTimeout: p.cfg.Upstream.ConnackTimeout,
-			PacketSize: packetSize(l.PacketSize), PacketTimeout: l.PacketTimeout, WriteTimeout: l.WriteTimeout,
-			KeepAliveGrace: p.cfg.Keepalive.Grace, IdleTimeout: p.cfg.Keepalive.IdleTimeout,
-			PingInterval:  p.cfg.Downlink.PingInterval,
-			Subscriptions: p.cfg.Quotas.Device.Subscriptions, TopicLevels: p.cfg.Quotas.Device.TopicLevels,
-			SubscribeFilters: l.SubscribeFilters,
-		},
+		Limits: bridgeLimits(p.cfg),
 	})
 	p.quotas = newQuotas(&p.cfg.Quotas)
 	p.admin = admin.NewServer(admin.Options{
 		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
 	})
+	handler, err := p.newHandler(p.cfg)
+	if err != nil {
+		return err
+	}
+	p.handler.Store(&handler)
+	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
+	p.devices = wsio.NewServer(current, p.handshakeLimits(), p.log)
+	return nil
+}
+
+// newHandler returns what answers the requests of devices.
+func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
+	trusted, err := peers(cfg.Addresses.TrustedProxies)
+	if err != nil {
+		return nil, err
+	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
-		AddressHeader: addressHeaders[p.cfg.Addresses.Header], TrustedProxies: trusted,
-		Paths: p.cfg.Paths, HealthPath: p.cfg.HealthPath, Health: p.health, Origins: p.cfg.Origins,
-		SubprotocolOptional: p.cfg.Subprotocol.Optional, ExtraSubprotocols: p.cfg.Subprotocol.Extra,
-		MaxFrame: int(p.cfg.Downlink.FrameSize), ControlRate: l.ControlFrames,
+		AddressHeader: addressHeaders[cfg.Addresses.Header], TrustedProxies: trusted,
+		Paths: cfg.Paths, HealthPath: cfg.HealthPath, Health: p.health, Origins: cfg.Origins,
+		SubprotocolOptional: cfg.Subprotocol.Optional, ExtraSubprotocols: cfg.Subprotocol.Extra,
+		MaxFrame: int(cfg.Downlink.FrameSize), ControlRate: cfg.Limits.ControlFrames,
 		Admit:    p.admit,
 		Answer:   p.answer,
 		Refused:  p.refused,
@@ -211,8 +221,22 @@ func (p *process) wireBridge() error {
 	if p.door != nil {
 		handler = withVisit(handler)
 	}
-	p.devices = wsio.NewServer(handler, p.handshakeLimits(), p.log)
-	return nil
+	return handler, nil
+}
+
+// bridgeLimits are what sessions may cost.
+func bridgeLimits(cfg *config.Config) bridge.Limits {
+	l := &cfg.Limits
+	return bridge.Limits{
+		Sessions: l.Sessions, Dials: l.Dials,
+		ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
+		DialTimeout: cfg.Upstream.DialTimeout, ConnackTimeout: cfg.Upstream.ConnackTimeout,
+		PacketSize: packetSize(l.PacketSize), PacketTimeout: l.PacketTimeout, WriteTimeout: l.WriteTimeout,
+		KeepAliveGrace: cfg.Keepalive.Grace, IdleTimeout: cfg.Keepalive.IdleTimeout,
+		PingInterval:  cfg.Downlink.PingInterval,
+		Subscriptions: cfg.Quotas.Device.Subscriptions, TopicLevels: cfg.Quotas.Device.TopicLevels,
+		SubscribeFilters: l.SubscribeFilters,
+	}
 }
 
 // revoked is asked of devices with TLS, so there is a store then.
@@ -261,7 +285,7 @@ func (p *process) refused(r *http.Request, cause string) {
 	if v := visitOf(r); v != nil {
 		err = v.err
 	}
-	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.cfg.Paths)...)
+	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.running.Load().Paths)...)
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {

@@ -1,0 +1,19 @@
+package bridge
+
+// limits are those of this moment. They are not to be changed.
+func (b *Bridge) limits() *Limits { return b.bounds.Load() }
+
+// SetLimits changes the limits from now on, except Dials and DialTimeout, which stay. What a session takes over from them at its begin or
+// with CONNECT, the sizes, the keep alive and what it may subscribe to, it keeps; how long either end may take, and how often it is pinged,
+// changes for all. Sessions beyond a lower number of them go on.
+func (b *Bridge) SetLimits(l Limits) {
+	old := b.limits()
+	l.Dials, l.DialTimeout = old.Dials, old.DialTimeout
+	b.bounds.Store(&l)
+}
+
+// SetLog changes what [Options].LogRate and LogConnects say.
+func (b *Bridge) SetLog(rate int, connects bool) {
+	b.events.SetRate(rate)
+	b.logConnects.Store(connects)
+}

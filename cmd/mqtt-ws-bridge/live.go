@@ -1,0 +1,129 @@
+package main
+
+import (
+	"log/slog"
+
+	"mqtt-ws-bridge/config"
+)
+
+// A livePart is a part of the program that takes new values of some keys while it runs.
+type livePart struct {
+	keys []string // or sections
+	// prepare makes what the part needs of next, and changes nothing. use puts it into use, and cannot fail.
+	prepare func(next *config.Config) (use func(), err error)
+}
+
+// liveParts are all of them. A key that none has takes effect after a restart.
+func (p *process) liveParts() []livePart {
+	return []livePart{
+		{[]string{"log"}, func(next *config.Config) (func(), error) {
+			return func() {
+				p.bridge.SetLog(next.Log.Rate, next.Log.Connects)
+				if p.setLog != nil {
+					p.setLog(next.Log)
+				}
+			}, nil
+		}},
+		{[]string{"paths", "health-path", "origins", "subprotocol", "addresses.header", "addresses.trusted-proxies", "downlink.frame-size", "limits.control-frames"},
+			func(next *config.Config) (func(), error) {
+				handler, err := p.newHandler(next)
+				return func() { p.handler.Store(&handler) }, err
+			}},
+		{[]string{"limits.sessions", "limits.connect-size", "limits.connect-timeout", "limits.packet-size", "limits.subscribe-filters",
+			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "keepalive", "downlink.ping-interval",
+			"quotas.device.subscriptions", "quotas.device.topic-levels"},
+			func(next *config.Config) (func(), error) {
+				return func() { p.bridge.SetLimits(bridgeLimits(next)) }, nil
+			}},
+		{p.liveAccess(), func(next *config.Config) (func(), error) { return p.door.prepare(next) }},
+		{[]string{"drain"}, func(*config.Config) (func(), error) { return func() {}, nil }}, // read when it begins
+	}
+}
+
+// liveAccess are the keys of access that can change: a door that is not there cannot be put in, and its sources have goroutines.
+func (p *process) liveAccess() []string {
+	if p.door == nil {
+		return nil
+	}
+	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain"}
+}
+
+// fits reports whether a key can take its new value now, for those where that depends on it.
+func (p *process) fits(key string, next *config.Config) bool {
+	// Descriptors were shared out for as many sessions as there could be at the start.
+	return key != "limits.sessions" || next.Limits.Sessions <= p.cfg.Limits.Sessions
+}
+
+// reloadConfig reads the configuration again and puts into use what can be, all of it or nothing. One line says what became of each key
+// that has changed. False: it is not good, and nothing was changed.
+func (p *process) reloadConfig() bool {
+	if p.load == nil {
+		return true
+	}
+	loaded, err := p.load()
+	if err != nil {
+		p.log.Warn("the configuration is not used; what was in use stays", "error", err.Error())
+		return false
+	}
+	now := p.running.Load()
+	changed := config.Changed(now, loaded)
+	if len(changed) == 0 {
+		p.log.Info("configuration loaded; nothing in it has changed")
+		return true
+	}
+	var live, later []string
+	parts := p.liveParts()
+	for _, key := range changed {
+		if p.fits(key, loaded) && partOf(parts, key) {
+			live = append(live, key)
+		} else {
+			later = append(later, key)
+		}
+	}
+	next := config.With(now, loaded, live)
+	uses, err := prepareParts(parts, live, next)
+	if err != nil { // good as a whole, but not beside what needs a restart
+		p.log.Warn("the configuration needs a restart; what was in use stays", "after_restart", changed, "error", err.Error())
+		return true
+	}
+	p.running.Store(next)
+	for _, use := range uses {
+		use()
+	}
+	level := slog.LevelInfo
+	if len(later) > 0 {
+		level = slog.LevelWarn
+	}
+	p.log.Log(p.ctx, level, "configuration loaded", "in_effect", live, "after_restart", later)
+	return true
+}
+
+func partOf(parts []livePart, key string) bool {
+	for _, part := range parts {
+		if config.Within(key, part.keys) {
+			return true
+		}
+	}
+	return false
+}
+
+// prepareParts prepares the parts that have one of these keys.
+func prepareParts(parts []livePart, keys []string, next *config.Config) (uses []func(), err error) {
+	if err := config.Validate(next); err != nil {
+		return nil, err
+	}
+	for _, part := range parts {
+		for _, key := range keys {
+			if !config.Within(key, part.keys) {
+				continue
+			}
+			use, err := part.prepare(next)
+			if err != nil {
+				return nil, err
+			}
+			uses = append(uses, use)
+			break
+		}
+	}
+	return uses, nil
+}
