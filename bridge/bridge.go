@@ -111,9 +111,10 @@ type Limits struct {
 	ConnackTimeout   time.Duration // from the connection to CONNACK
 	PacketSize       int           // bytes of any other packet
 	PacketTimeout    time.Duration // for which either end may send nothing in the middle of a packet; 0: any
-	WriteTimeout     time.Duration // for which either end may refuse to read
+	WriteTimeout     time.Duration // for which either end may take no byte of what waits for it
 	KeepAliveGrace   time.Duration // added to one and a half times the keep alive; may be 0
 	IdleTimeout      time.Duration // for devices with keep alive 0; 0: none
+	TCPKeepAlive     time.Duration // silence after which TCP asks a peer in sessions with keep alive 0; 0: never
 	PingInterval     time.Duration // between pings of the framing below MQTT; 0: none
 	Subscriptions    int           // that a session makes; 0: any
 	TopicLevels      int           // of a topic or filter of the device; 0: any

@@ -64,6 +64,8 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	}
 	if ack.HasServerKeepAlive {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
+		s.leaveSilenceToMQTT(DeviceEnd)
+		s.leaveSilenceToMQTT(BrokerEnd)
 	}
 	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
 	if s.policed != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -62,6 +63,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		s.up.stream.Limit = s.b.limits().PacketSize
 		s.up.tally.add(&p)
 		s.setKeepAlive(c.KeepAlive)
+		s.leaveSilenceToMQTT(DeviceEnd)
 		return c, true
 	}
 }
@@ -114,10 +116,14 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 		s.end(s.b.dialReason(err), err)
 		return false
 	}
+	if !socket.Counts(broker.Conn) {
+		s.brokerPiece = writePiece
+	}
 	s.mu.Lock()
 	s.broker = broker
 	s.mu.Unlock()
 	s.b.metrics.brokers[broker.Name].opened()
+	s.leaveSilenceToMQTT(BrokerEnd)
 	return !s.ending()
 }
 

@@ -147,13 +147,21 @@ func (s *session) writeBroker(packets []byte) bool {
 }
 
 func (s *session) writeNow(packets []byte) bool {
-	s.brokerBusy.Add(1)
-	_, err := s.broker.Write(packets)
-	s.brokerBusy.Add(1)
-	if err != nil {
-		s.end(ReasonBrokerLost, err)
+	for len(packets) > 0 {
+		n := len(packets)
+		if s.brokerPiece > 0 {
+			n = min(n, s.brokerPiece)
+		}
+		s.brokerBusy.Add(1)
+		_, err := s.broker.Write(packets[:n])
+		s.brokerBusy.Add(1)
+		if err != nil {
+			s.end(ReasonBrokerLost, err)
+			return false
+		}
+		packets = packets[n:]
 	}
-	return err == nil
+	return true
 }
 
 // pumpDown moves packets from the broker to the device until the session pauses. When the session ends it goes on reading, and

@@ -206,7 +206,7 @@ var (
 	ReasonIdle = &Reason{Label: "idle-timeout", Disconnect: codeKeepAlive, Close: closePolicy,
 		Text: "silent for longer than keepalive.idle-timeout"}
 	ReasonWriteTimeout = &Reason{Label: "write-timeout", Level: slog.LevelWarn,
-		Text: "the device did not read what was sent to it (limits.write-timeout)"}
+		Text: "the device took no byte of what was sent to it (limits.write-timeout)"}
 	ReasonMalformed = &Reason{Label: "packet-malformed", Disconnect: codeMalformed, Close: closeProtocol, Level: slog.LevelWarn,
 		Text: "malformed packet"}
 	ReasonProtocol = &Reason{Label: "packet-protocol", Disconnect: codeProtocol, Close: closeProtocol, Level: slog.LevelWarn,
@@ -253,7 +253,7 @@ var (
 		Text: "the connection to the broker broke"}
 	ReasonBrokerStalled = &Reason{Label: "broker-stalled", Disconnect: codeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Connack3: connack3Unavailable, Connack5: codeBusy,
-		Text: "the broker did not read what was sent to it (limits.write-timeout)"}
+		Text: "the broker took no byte of what was sent to it (limits.write-timeout)"}
 	ReasonBrokerPacketTimeout = &Reason{Label: "broker-packet-timeout", Disconnect: codeUnspecified, Close: closeRestart, Level: slog.LevelWarn,
 		Connack3: connack3Unavailable, Connack5: codeUnavailable,
 		Text: "the broker began a packet and did not go on with it (limits.packet-timeout)"}

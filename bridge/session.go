@@ -29,8 +29,9 @@ type session struct {
 	stop    chan struct{} // closed by end; nil without a quota and a policy
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
-	connect  connectInfo
-	up, down pump
+	connect     connectInfo
+	up, down    pump
+	brokerPiece int // bytes that are written to the broker at a time, where nothing else shows that it takes some; 0: any
 
 	// Why the session ends; the first cause wins.
 	cause atomic.Pointer[cause]

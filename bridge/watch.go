@@ -14,12 +14,13 @@ import (
 type watched struct {
 	heard      moved[uint64] // bytes from the device
 	fromBroker moved[uint64]
-	toDevice   moved[uint32] // writes to the device
-	toBroker   moved[uint32] // writes to the broker
+	toDevice   writing       // writes to the device
+	toBroker   writing       // writes to the broker
 	held       moved[uint32] // the times that the pump up was held back
 	heldDown   moved[uint32] // the times that the pump down was
 	stuck      time.Duration // for which something that is under way has not moved
 	pinged     time.Duration
+	ending     time.Duration // when the session was first seen to end; 0: it goes on
 }
 
 // moved is when a counter was last seen to change.
@@ -124,6 +125,10 @@ func (t *tidy) look(now time.Duration, parked int) {
 func (s *session) check(now, running time.Duration) {
 	l := s.b.limits()
 	w := &s.watched
+	if s.ending() {
+		s.prolong(running)
+		return
+	}
 	if deadline := s.deadline.Load(); deadline > 0 && int64(now) > deadline {
 		if s.deadline.Load() == deadline { // not answered in this very moment
 			s.guard(s.endStage)
@@ -135,13 +140,13 @@ func (s *session) check(now, running time.Duration) {
 		return
 	}
 	toDevice := s.dev.WriteProgress()
-	still := w.toDevice.still(toDevice, running)
+	still := s.stalled(DeviceEnd, toDevice, running)
 	if toDevice&1 == 1 && still > l.WriteTimeout {
 		s.end(ReasonWriteTimeout, nil)
 		return
 	}
 	toBroker := s.brokerBusy.Load()
-	stalled := w.toBroker.still(toBroker, running)
+	stalled := s.stalled(BrokerEnd, toBroker, running)
 	if toBroker&1 == 1 && stalled > l.WriteTimeout {
 		s.end(ReasonBrokerStalled, nil)
 		return
@@ -166,11 +171,9 @@ func (s *session) check(now, running time.Duration) {
 	}) {
 		return
 	}
-	held |= heldDown
-	switch {
-	case (toDevice|toBroker|held)&1 == 1: // who waits for a write or a quota is not quiet
+	if held |= heldDown; (toDevice|toBroker|held)&1 == 1 { // who waits for a write or a quota is not quiet
 		s.carryOn()
-	default:
+	} else {
 		s.pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {

@@ -111,7 +111,7 @@ type Limits struct {
 	SubscribeFilters int           `koanf:"subscribe-filters" range:"1 16384" zero:"ok" doc:"Most topic filters in one SUBSCRIBE; a larger one is refused whole: each filter gets 0x97, in MQTT 3.x 0x80. 0 any."`
 	PacketTimeout    time.Duration `koanf:"packet-timeout" range:"1ms 24h" zero:"ok" doc:"Longest time for which a device or broker may send nothing in the middle of a packet, whatever the keep alive; 0 any."`
 	ControlFrames    int           `koanf:"control-frames" range:"1 1000000" zero:"ok" doc:"Most WebSocket pings, pongs and empty frames of a device in a second, of which ten seconds' worth may come at once; 0 any."`
-	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time one write may wait for a peer that does not read; then the session ends."`
+	WriteTimeout     time.Duration `koanf:"write-timeout" range:"1ms 1h" doc:"Longest time in which a peer takes no byte of what waits for it; then the session ends. A peer that is slow and goes on reading is not ended."`
 }
 
 // Downlink shapes the frames sent to devices.
@@ -124,6 +124,7 @@ type Downlink struct {
 type Keepalive struct {
 	Grace       time.Duration `koanf:"grace" range:"0s 1h" doc:"Time added to 1.5 times the keep alive a device asked for."`
 	IdleTimeout time.Duration `koanf:"idle-timeout" range:"10ms 720h" zero:"ok" doc:"Longest silence of a device that asked for keep alive 0; 0 allows any."`
+	TCP         time.Duration `koanf:"tcp" range:"1s 9h" zero:"ok" doc:"In sessions whose device asked for keep alive 0: silence after which TCP asks a device or broker whether it is still there. Three questions in a row without an answer, this time apart, end the session; 0 never asks. Every other session is ended by MQTT's keep alive alone, and TCP wakes nobody."`
 }
 
 // Drain is how sessions are ended on shutdown.

@@ -43,6 +43,7 @@ func Default() *Config {
 		},
 		Quotas:     Quotas{Burst: 2 * time.Second, IPv6Prefix: 64},
 		EventLoops: "auto",
+		Keepalive:  Keepalive{TCP: 5 * time.Minute},
 		Downlink:   Downlink{FrameSize: 64 * KiB},
 		Drain:      Drain{Rate: 500, Timeout: 30 * time.Second},
 		Admin:      Admin{Listen: "127.0.0.1:9090", Hosts: []string{}, Pprof: "off"},

@@ -126,6 +126,7 @@ var samples = map[string][3]string{
 	"downlink.ping-interval":         {"1s", "2s", "3s"},
 	"keepalive.grace":                {"1s", "2s", "3s"},
 	"keepalive.idle-timeout":         {"1s", "2s", "3s"},
+	"keepalive.tcp":                  {"1s", "2s", "3s"},
 	"drain.rate":                     {"1", "2", "3"},
 	"drain.timeout":                  {"1s", "2s", "0"},
 	"admin.listen":                   {":1", ":2", ""},

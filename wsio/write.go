@@ -98,16 +98,18 @@ func (c *Conn) writeInPlace(buf []byte, start, end int) error {
 	return nil
 }
 
-// writeRaw writes b in one call. The caller holds wmu.
+// writeRaw writes b: in one call, where the system can tell how much of it the device has taken while the call waits. The caller holds wmu.
 func (c *Conn) writeRaw(b []byte) error {
-	if len(b) == 0 {
-		return nil
+	for n := 0; len(b) > 0; b = b[n:] {
+		n = min(len(b), writePiece)
+		c.progress.Add(1)
+		_, err := c.nc.Write(b[:n])
+		c.progress.Add(1)
+		if c.broken = err; err != nil {
+			return err
+		}
 	}
-	c.progress.Add(1)
-	_, err := c.nc.Write(b)
-	c.progress.Add(1)
-	c.broken = err
-	return err
+	return nil
 }
 
 // Write sends p as one binary frame, or as several if it is longer than the largest frame. It copies p;

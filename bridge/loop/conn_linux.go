@@ -124,6 +124,14 @@ func (c *conn) Close() error {
 	return unix.Close(c.fd)
 }
 
+// SyscallConn is that of the descriptor while the Go runtime has it. Nobody writes for long while the loop does.
+func (c *conn) SyscallConn() (syscall.RawConn, error) {
+	if s, ok := c.std.(syscall.Conn); ok {
+		return s.SyscallConn()
+	}
+	return nil, ErrUnsupported
+}
+
 func (c *conn) SetDeadline(t time.Time) error {
 	if c.std != nil {
 		return c.std.SetDeadline(t)

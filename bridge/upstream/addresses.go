@@ -11,7 +11,7 @@ import (
 
 // connect opens a TCP connection to host:port. A host with several addresses is tried at each; those that hung lately come last.
 func (d *dialer) connect(ctx context.Context, address string) (net.Conn, error) {
-	var nd net.Dialer
+	nd := net.Dialer{KeepAlive: -1} // what becomes of a silent broker is for the session to say
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err

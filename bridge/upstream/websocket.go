@@ -15,6 +15,7 @@ import (
 	"github.com/coder/websocket"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/socket"
 )
 
 // maxAnswer is how much a broker may say in HTTP before it speaks MQTT, or a proxy before it lets the broker do so. Of the body of an
@@ -89,7 +90,7 @@ func (c *wsConn) ping(interval time.Duration) {
 	}
 	c.closing.Add(1)
 	c.mu.Unlock()
-	if !sending(c.raw) {
+	if waiting, _ := socket.Unacknowledged(c.raw); waiting == 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), pongWait)
 		_ = c.ws.Ping(ctx)
 		cancel()
@@ -104,6 +105,9 @@ func (c *wsConn) ping(interval time.Duration) {
 
 // pongWait bounds the goroutine of a ping.
 const pongWait = 5 * time.Second
+
+// Transport returns the socket. It is not to be read from: the library reads ahead.
+func (c *wsConn) Transport() net.Conn { return c.raw }
 
 // CloseWrite sends a close frame and returns; Read goes on until the broker's.
 func (c *wsConn) CloseWrite() error {

@@ -16,10 +16,9 @@ import (
 // groupMode is the mode of a socket that is given to a group without saying more.
 const groupMode = 0o660
 
-// listen is net.Listen, but a socket file that nobody listens on any more is no obstacle, and one whose mode or group is configured has
+// listen opens a listener, but a socket file that nobody listens on any more is no obstacle, and one whose mode or group is configured has
 // them when it returns. Until then only the bridge's own user can connect to it, where the system lets a socket be born like that.
-func listen(a config.Address) (net.Listener, error) {
-	var opening net.ListenConfig
+func listen(a config.Address, opening net.ListenConfig) (net.Listener, error) {
 	restricted := a.Network == "unix" && (a.Mode != 0 || a.Group != "")
 	if restricted {
 		opening.Control = bornPrivate

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -27,7 +28,7 @@ func TestSocketMode(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l, err := listen(a)
+			l, err := listen(a, net.ListenConfig{})
 			if err != nil {
 				t.Fatalf("%s: %v", query, err)
 			}
@@ -39,7 +40,7 @@ func TestSocketMode(t *testing.T) {
 			l.Close()
 		}
 	}
-	_, err := listen(config.Address{Network: "unix", Address: filepath.Join(t.TempDir(), "s"), Group: "no-such-group"})
+	_, err := listen(config.Address{Network: "unix", Address: filepath.Join(t.TempDir(), "s"), Group: "no-such-group"}, net.ListenConfig{})
 	if err == nil || !strings.Contains(err.Error(), "no-such-group") {
 		t.Errorf("a group that does not exist: %v", err)
 	}

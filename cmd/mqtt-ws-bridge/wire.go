@@ -232,7 +232,7 @@ func bridgeLimits(cfg *config.Config) bridge.Limits {
 		ConnectSize: int(l.ConnectSize), ConnectTimeout: l.ConnectTimeout,
 		DialTimeout: cfg.Upstream.DialTimeout, ConnackTimeout: cfg.Upstream.ConnackTimeout,
 		PacketSize: packetSize(l.PacketSize), PacketTimeout: l.PacketTimeout, WriteTimeout: l.WriteTimeout,
-		KeepAliveGrace: cfg.Keepalive.Grace, IdleTimeout: cfg.Keepalive.IdleTimeout,
+		KeepAliveGrace: cfg.Keepalive.Grace, IdleTimeout: cfg.Keepalive.IdleTimeout, TCPKeepAlive: cfg.Keepalive.TCP,
 		PingInterval:  cfg.Downlink.PingInterval,
 		Subscriptions: cfg.Quotas.Device.Subscriptions, TopicLevels: cfg.Quotas.Device.TopicLevels,
 		SubscribeFilters: l.SubscribeFilters,
@@ -330,7 +330,7 @@ func (p *process) openAdmin() error {
 	if err != nil {
 		return err
 	}
-	if p.adminListener, err = listen(a); err != nil {
+	if p.adminListener, err = listen(a, net.ListenConfig{}); err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
 	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)

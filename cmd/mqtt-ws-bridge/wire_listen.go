@@ -6,6 +6,7 @@ import (
 	"net"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/wsio"
@@ -71,14 +72,14 @@ func (p *process) openDevices() error {
 			}
 			tlsConfig = p.deviceTLS.ServerConfig()
 		}
-		l, err := listen(a)
+		l, err := listen(a, net.ListenConfig{KeepAlive: -1}) // how long a device may be silent is for MQTT to say
 		if err != nil {
 			return fmt.Errorf("listen for devices: %w", err)
 		}
 		if opts.TLS = nil; a.TLS {
 			opts.TLS = tlsConfig
 		}
-		l = gate.Listener(l, opts)
+		l = gate.Listener(socket.Listener(l), opts)
 		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
 	}
 	return nil

@@ -1,0 +1,97 @@
+package bridge
+
+import (
+	"net"
+	"time"
+
+	"mqtt-ws-bridge/bridge/socket"
+)
+
+// A peer that is slow is not one that does not read. The kernel has room for much of what is written, and wakes a writer late: one write
+// of a packet may last for minutes on a slow line. What tells is whether the peer's TCP still takes bytes, which the watch asks the
+// kernel where a write is under way for longer than from one look to the next: decisions/0012.
+
+// writePiece is how much is written at a time where only the end of a write shows that the peer takes bytes.
+const writePiece = 16 << 10
+
+// writing is what the watch remembers of the writes to one end.
+type writing struct {
+	writes moved[uint32] // that began or ended
+	taken  moved[uint64] // by the peer; looked at only while a write is under way
+}
+
+// stalled returns for how long the peer of one end has taken nothing, while a write is under way, and otherwise when the last write ended.
+// Called by the watch only.
+func (s *session) stalled(e End, progress uint32, running time.Duration) time.Duration {
+	w := s.watched.of(e)
+	still := w.writes.still(progress, running)
+	if progress&1 == 0 || still == 0 {
+		return still
+	}
+	s.mu.Lock()
+	taken, ok := s.taken(e)
+	s.mu.Unlock()
+	if !ok {
+		return still
+	}
+	return min(still, w.taken.still(taken, running))
+}
+
+func (w *watched) of(e End) *writing {
+	if e == DeviceEnd {
+		return &w.toDevice
+	}
+	return &w.toBroker
+}
+
+// taken returns a number that changes with every byte that the peer of one end takes. The caller holds mu.
+func (s *session) taken(e End) (uint64, bool) {
+	if s.parked {
+		return 0, false // no write waits: whoever serves it gives the connections back before
+	}
+	return socket.Taken(s.endConn(e))
+}
+
+// endConn is the connection of one end, nil where there is none yet. The caller holds mu.
+func (s *session) endConn(e End) net.Conn {
+	if e == DeviceEnd {
+		return s.dev.NetConn()
+	}
+	return s.broker.Conn
+}
+
+// prolong begins the time anew that an ending session gives its ends, for each that has taken bytes since the watch last looked: the rest
+// of what was said to a slow peer shall reach it, and the goodbye behind it. It does so for limits.write-timeout at most.
+func (s *session) prolong(running time.Duration) {
+	w := &s.watched
+	if w.ending == 0 {
+		w.ending = running
+	}
+	if running-w.ending > s.b.limits().WriteTimeout {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.killed || s.parked {
+		return
+	}
+	soon := time.Now().Add(goodbyeTime)
+	if r := s.cause.Load().reason; r != ReasonCut && r != ReasonWriteTimeout && s.stillTakes(DeviceEnd) {
+		if s.farewell { // before that the pump must not wait for the device
+			_ = s.dev.SetReadDeadline(soon)
+		}
+		_ = s.dev.SetWriteDeadline(soon)
+	}
+	if s.broker.Conn != nil && s.stillTakes(BrokerEnd) {
+		_ = s.broker.SetDeadline(soon)
+	}
+}
+
+// stillTakes reports whether the peer of one end has taken bytes since this was asked last. The caller holds mu.
+func (s *session) stillTakes(e End) bool {
+	seen := &s.watched.of(e).taken.value
+	n, ok := s.taken(e)
+	before := *seen
+	*seen = n
+	return ok && before != 0 && n != before
+}
