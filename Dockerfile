@@ -32,4 +32,6 @@ COPY --from=build-bridge /out/mqtt-ws-bridge /mqtt-ws-bridge
 USER 65534:65534
 # Devices; the operator's listener is on 127.0.0.1:9090 of the container unless --admin says otherwise.
 EXPOSE 8083
+# Whether the process answers, not whether its broker does: a restart helps only the former. "healthcheck --ready" asks for both.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=5s CMD ["/mqtt-ws-bridge", "healthcheck"]
 ENTRYPOINT ["/mqtt-ws-bridge"]

@@ -48,8 +48,8 @@ var codeNames = map[byte]string{
 	0xA2: "wildcard subscriptions not supported",
 }
 
-// connackWords says what a code of CONNACK means: not authorized (0x05).
-func connackWords(code byte, v mqttio.Version) string {
+// ConnackText says what a code of CONNACK means: not authorized (0x05).
+func ConnackText(code byte, v mqttio.Version) string {
 	if v == mqttio.V5 {
 		return codeWords(code)
 	}

@@ -52,7 +52,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	s.brokerAnswered()
 	if ack.Code != 0 {
 		s.flushDown()
-		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK %s", connackWords(ack.Code, s.connect.version)))
+		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK %s", ConnackText(ack.Code, s.connect.version)))
 		return false
 	}
 	if s.quota != nil {

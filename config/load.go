@@ -19,6 +19,8 @@ type Input struct {
 	// Also says what is wrong beyond what this package knows. cfg may have problems already; what is said of a key, or an item of one, that
 	// has is left out. nil: nobody is asked.
 	Also func(cfg *Config, origins Origins) Problems
+	// Anyway returns what could be read together with the problems.
+	Anyway bool
 }
 
 // Load reads all layers and checks the result, including the files it names. The error is [Problems]. Load keeps nothing
@@ -46,6 +48,9 @@ func Load(in Input) (cfg *Config, origins Origins, err error) {
 	}
 	if len(problems) > 0 {
 		problems.sort()
+		if in.Anyway {
+			return cfg, l.origins, problems
+		}
 		return nil, nil, problems
 	}
 	return cfg, l.origins, nil

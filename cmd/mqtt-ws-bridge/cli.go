@@ -66,16 +66,17 @@ func (c *cli) root() *cobra.Command {
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.Flags().BoolP("version", "v", false, "Print the version.")
 	root.SetHelpCommand(c.helpCommand())
-	root.AddCommand(c.checkCommand(), c.configCommand(), c.versionCommand(), c.manCommand())
+	root.AddCommand(c.checkCommand(), c.configCommand(), c.healthCommand(), c.versionCommand(), c.manCommand())
 	addCompletions(root)
 	return root
 }
 
 func (c *cli) checkCommand() *cobra.Command {
-	return &cobra.Command{
+	var online bool
+	cmd := &cobra.Command{
 		Use:   "check-config [FILE]",
 		Short: "Report every problem of the configuration",
-		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none. FILE is the same as --config FILE.",
+		Long:  "Load the configuration as the bridge would, open the files it names and report every problem. Exit status 2 if there are any; warnings are none. FILE is the same as --config FILE. With --online, try brokers, key sets and callbacks too; exit status 1 if one does not answer.",
 		Args:  oneArgument,
 		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 			return []string{"yaml", "yml", "json"}, cobra.ShellCompDirectiveFilterFileExt
@@ -92,9 +93,15 @@ func (c *cli) checkCommand() *cobra.Command {
 			if origins.Of("limits.sessions") != (config.Source{}) { // where it serves there may be others
 				printWarnings(c.stderr, tooFewDescriptors(cfg))
 			}
+			if online && !checkOnline(cmd.Context(), cfg, c.stdout) {
+				c.status = exitFailure
+				return
+			}
 			fmt.Fprintln(c.stdout, "ok")
 		},
 	}
+	cmd.Flags().BoolVar(&online, "online", false, "Connect to each broker and send CONNECT, fetch key sets, connect to callbacks; say what came of each on a line.")
+	return cmd
 }
 
 func (c *cli) configCommand() *cobra.Command {

@@ -117,6 +117,12 @@ func (r *Remote) refresh(wait, ctx context.Context, pause time.Duration) {
 	r.keys, r.fetched = keys, time.Now()
 }
 
+// Check fetches the keys and keeps nothing of them.
+func (r *Remote) Check(ctx context.Context) error {
+	_, err := r.fetch(ctx)
+	return err
+}
+
 func (r *Remote) fetch(ctx context.Context) ([]Key, error) {
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
