@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -108,6 +109,27 @@ func TestSignalBeforeServing(t *testing.T) {
 	p.signal(terminate)
 	if status := p.status(); status != 0 {
 		t.Errorf("exit status %d\n%s", status, p.text())
+	}
+}
+
+// TestSignalsWhileClosing: SIGHUP that comes while the process stops, up to its last moment, does not change how it ends.
+func TestSignalsWhileClosing(t *testing.T) {
+	t.Parallel()
+	for range 5 {
+		p := start(t)
+		p.online('A')
+		p.signal(terminate)
+		var hangups sync.WaitGroup
+		hangups.Go(func() {
+			for p.cmd.Process.Signal(syscall.SIGHUP) == nil {
+				time.Sleep(time.Millisecond) // otherwise it does nothing but hear of signals
+			}
+		})
+		status := p.status()
+		hangups.Wait() // nobody can be signalled who has been waited for
+		if status != 0 {
+			t.Fatalf("exit status %d\n%s", status, p.text())
+		}
 	}
 }
 

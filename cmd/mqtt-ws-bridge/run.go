@@ -27,8 +27,8 @@ type reloading struct {
 // person reads at the start.
 func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Writer, again reloading) int {
 	signals := make(chan os.Signal, 2) // one to drain, one to stop draining
+	// For good: a signal that comes after the drain must not decide the exit status.
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
-	defer signal.Stop(signals)
 	p, err := wire(cfg, log)
 	if err != nil {
 		log.Error("cannot start", "error", err.Error())
