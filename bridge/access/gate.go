@@ -60,6 +60,17 @@ func (g *Gate) With(sources ...Source) (*Gate, error) {
 	return next, err
 }
 
+// Ready asks each source, in their order, whether it could let a device in now; nil means that it could. It does not wait.
+func (g *Gate) Ready() []error {
+	all := make([]error, len(g.sources))
+	for i, source := range g.sources {
+		if s, ok := source.(interface{ Ready() error }); ok {
+			all[i] = s.Ready()
+		}
+	}
+	return all
+}
+
 // Admit returns who the device is, or a verdict on why it is refused, which does not tell it what was wrong; and for the log
 // an error that does.
 func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error) {

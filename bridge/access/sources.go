@@ -75,6 +75,9 @@ type Token struct {
 	Find     Finder
 }
 
+// Ready returns nil if tokens can be checked, or why not.
+func (s Token) Ready() error { return s.Verifier.Ready() }
+
 // Finder returns the token of a handshake, "" if there is none. An error says that it stands there in a way that it must not.
 type Finder func(r *http.Request) (string, error)
 
@@ -231,6 +234,9 @@ type Callback struct {
 	// Origins are the pages for which the service hears of cookies. Of a device that names no origin it always does.
 	Origins []string
 }
+
+// Ready returns nil if the service answers, as far as is known, or why not.
+func (s Callback) Ready() error { return s.Service.Ready() }
 
 var errRefused = errors.New("the authentication service refused")
 

@@ -6,10 +6,14 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/crypto/bcrypt"
 
 	"mqtt-ws-bridge/config"
 )
@@ -134,4 +138,18 @@ func receive(t *testing.T, nc net.Conn, want string) {
 		t.Fatalf("read % x and %v, want % x", got[:n], err, want)
 	}
 	nc.SetReadDeadline(time.Time{})
+}
+
+// writeUsers writes a file of one user, whose password costs some milliseconds to check, and returns its name.
+func writeUsers(t *testing.T, user, password string) string {
+	t.Helper()
+	hash, err := bcrypt.GenerateFromPassword([]byte(password), 8)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "users")
+	if err := os.WriteFile(file, append([]byte(user+":"), hash...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }

@@ -191,7 +191,9 @@ func (p *process) wireBridge() error {
 	p.quotas = newQuotas(&p.cfg.Quotas)
 	p.admin = admin.NewServer(admin.Options{
 		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
+		Unready: p.unready, Notes: p.notes,
 	})
+	p.sourceMetrics()
 	handler, err := p.newHandler(p.cfg)
 	if err != nil {
 		return err
@@ -274,7 +276,11 @@ func (p *process) admit(r *http.Request) string {
 
 // health tells load balancers what the next device would hear, as /readyz tells the operator.
 func (p *process) health() wsio.Answer {
-	if why := p.bridge.Admit(); why != nil {
+	why := p.bridge.Admit()
+	if why == nil {
+		why = p.unready()
+	}
+	if why != nil {
 		return answer(why.Label)
 	}
 	return wsio.Answer{Status: http.StatusOK, Text: "ready"}

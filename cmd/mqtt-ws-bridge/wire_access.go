@@ -28,6 +28,7 @@ type door struct {
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
 	challenge string        // of a 401
+	types     []string      // of the sources of gate
 	admitTime time.Duration // for finding out who a device is
 	// What outlives a reload: keys that were fetched, by URL, answers that were given, and the queue of passwords to be checked, which
 	// is made before the program lets Go have one processor more than there are (decisions/0010).
@@ -52,7 +53,7 @@ func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) 
 	for i := range a.Sources {
 		source, err := d.source(&a.Sources[i], cfg, log)
 		wrong.add(fmt.Sprintf("access.sources[%d]", i), err)
-		sources = append(sources, source)
+		sources, d.types = append(sources, source), append(d.types, a.Sources[i].Type)
 	}
 	policy := newPolicy(a, &wrong)
 	if len(wrong) > 0 {

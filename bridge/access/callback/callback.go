@@ -28,12 +28,14 @@ import (
 )
 
 const (
-	maxAnswer  = 64 << 10 // bytes of a body
-	maxClaims  = 64
-	maxText    = 1024    // bytes of the subject and of each claim
-	remembered = 8 << 10 // answers
-	asking     = 256     // requests under way, and connections that are kept for more
-	maxWaiting = 1024    // questions that wait for others
+	maxAnswer     = 64 << 10 // bytes of a body
+	maxClaims     = 64
+	maxText       = 1024             // bytes of the subject and of each claim
+	remembered    = 8 << 10          // answers
+	unanswered    = 3                // questions in a row, by which the service counts as away
+	unansweredFor = 15 * time.Second // since the last of them
+	asking        = 256              // requests under way, and connections that are kept for more
+	maxWaiting    = 1024             // questions that wait for others
 )
 
 // ErrUnavailable says that the service gave no answer, or none that means anything.
@@ -83,8 +85,10 @@ type Service struct {
 	key    [32]byte
 	queue  *fairqueue.Queue // for requests
 
-	mu    sync.Mutex
-	known map[[sha256.Size]byte]answered // guarded by mu
+	mu     sync.Mutex
+	known  map[[sha256.Size]byte]answered // guarded by mu
+	silent int                            // questions in a row without an answer; guarded by mu
+	asked  time.Time                      // when the last was asked; guarded by mu
 }
 
 type answered struct {
@@ -134,10 +138,32 @@ func (s *Service) Ask(ctx context.Context, group string, q Question) (Answer, er
 	ctx, cancelAsking := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancelAsking()
 	a, err := s.ask(ctx, &q)
+	s.heard(err == nil)
 	if err == nil {
 		s.remember(sum, a)
 	}
 	return a, err
+}
+
+// Ready returns nil unless the service has lately left several questions in a row unanswered. It asks nothing. After a while without
+// questions it returns nil again: whoever looks here before sending devices could otherwise never find out that the service is back.
+func (s *Service) Ready() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.silent >= unanswered && time.Since(s.asked) < unansweredFor {
+		return ErrUnavailable
+	}
+	return nil
+}
+
+// heard notes whether the service has answered.
+func (s *Service) heard(answered bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.asked = time.Now()
+	if s.silent++; answered {
+		s.silent = 0
+	}
 }
 
 func (s *Service) ask(ctx context.Context, q *Question) (Answer, error) {

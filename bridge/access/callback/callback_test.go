@@ -275,6 +275,41 @@ func TestQuestionsAreFair(t *testing.T) {
 	})
 }
 
+// TestReady: a service that leaves questions unanswered is away until it answers, or until nobody has asked for a while.
+func TestReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		status := 500
+		s := start(t, func(r *http.Request) (*http.Response, error) { return answer(status, "")(r) }, 0, 0)
+		ask := func(code int) { status = code; _, _ = s.Ask(t.Context(), "a", callback.Question{}) }
+		expect := func(what string, ready bool) {
+			t.Helper()
+			if err := s.Ready(); (err == nil) != ready {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		expect("before", true)
+		for range 2 {
+			ask(500)
+		}
+		expect("two faults", true)
+		ask(403)
+		ask(500)
+		expect("an answer between", true)
+		ask(500)
+		ask(302)
+		expect("three faults", false)
+		ask(401)
+		expect("an answer", true)
+		for range 3 {
+			ask(500)
+		}
+		time.Sleep(20 * time.Second)
+		expect("nobody has asked for a while", true)
+		ask(500)
+		expect("the next fault", false)
+	})
+}
+
 // TestWhoLeavesIsAskedAboutAllTheSame: the question of a device that leaves counts as under way until the service answers.
 func TestWhoLeavesIsAskedAboutAllTheSame(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -19,6 +19,8 @@ const (
 	fetchPause = 15 * time.Second
 	// keysLast is how long keys are good that could not be fetched again. One that was withdrawn is not to live for ever.
 	keysLast = 24 * time.Hour
+	// complainAgain is how often the log repeats that keys cannot be fetched.
+	complainAgain = 10 * time.Minute
 )
 
 // ErrNoKeys says that no keys could be fetched yet, or none for a day. Tokens cannot be checked then.
@@ -37,6 +39,8 @@ type Remote struct {
 	keys    []Key     // guarded by mu; replaced, never changed
 	fetched time.Time // when keys came; guarded by mu
 	tried   time.Time // when the last fetch began; guarded by mu
+	fault   string    // why the last fetch failed, "": it did not; guarded by mu
+	said    time.Time // when that was logged; guarded by mu
 }
 
 // NewRemote returns the keys at a URL, which are fetched every interval while Run runs. transport may be nil; redirects are not
@@ -46,19 +50,30 @@ func NewRemote(url string, interval time.Duration, transport http.RoundTripper, 
 	return &Remote{url: url, interval: interval, client: client, log: log, turn: make(chan struct{}, 1)}
 }
 
-// Run fetches the keys now and every interval until ctx ends.
+// Run fetches the keys now and every interval until ctx ends, and sooner while there are none: nobody is let in meanwhile.
 func (r *Remote) Run(ctx context.Context) {
-	r.Fetch(ctx)
-	ticker := time.NewTicker(r.interval)
-	defer ticker.Stop()
 	for {
+		r.Fetch(ctx)
+		next := r.interval
+		if r.Ready() != nil {
+			next = min(next, fetchPause)
+		}
+		timer := time.NewTimer(next)
 		select {
 		case <-ctx.Done():
+			timer.Stop()
 			return
-		case <-ticker.C:
-			r.Fetch(ctx)
+		case <-timer.C:
 		}
 	}
+}
+
+// Ready returns nil if there are keys to check tokens with, or why not. It does not wait.
+func (r *Remote) Ready() error {
+	if r.current() == nil {
+		return ErrNoKeys
+	}
+	return nil
 }
 
 // Fetch fetches the keys now. If that fails, which is logged, the old ones stay.
@@ -108,13 +123,28 @@ func (r *Remote) refresh(wait, ctx context.Context, pause time.Duration) {
 	keys, err := r.fetch(ctx)
 	if err != nil {
 		if ctx.Err() == nil {
-			r.log.Warn("the keys for tokens cannot be fetched", "error", err.Error())
+			r.complain(err)
 		}
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.keys, r.fetched = keys, time.Now()
+	if r.fault != "" {
+		r.log.Info("the keys for tokens are fetched again")
+		r.fault = ""
+	}
+}
+
+// complain logs why keys cannot be fetched: at once, and again when the reason changes or after a while.
+func (r *Remote) complain(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fault == err.Error() && time.Since(r.said) < complainAgain {
+		return
+	}
+	r.fault, r.said = err.Error(), time.Now()
+	r.log.Warn("the keys for tokens cannot be fetched", "error", r.fault)
 }
 
 // Check fetches the keys and keeps nothing of them.

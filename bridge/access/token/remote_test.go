@@ -156,3 +156,36 @@ func TestRemoteKeepsTheOldKeys(t *testing.T) {
 		}
 	})
 }
+
+// TestRemoteComesBack: as long as there are no keys, nobody is let in, so they are fetched more often than every interval; the log says so
+// now and then.
+func TestRemoteComesBack(t *testing.T) {
+	k := keys()
+	synctest.Test(t, func(t *testing.T) {
+		i := &issuer{status: 503}
+		var log strings.Builder
+		r := remote(i, slog.New(slog.NewTextHandler(&log, nil)))
+		ctx, cancel := context.WithCancel(t.Context())
+		var done sync.WaitGroup
+		done.Go(func() { r.Run(ctx) })
+		time.Sleep(25 * time.Minute)
+		if err := r.Ready(); !errors.Is(err, token.ErrNoKeys) {
+			t.Errorf("without keys: %v", err)
+		}
+		i.set(200, keySet(t, jwk(t, &k.ec.PublicKey, "1")), nil)
+		time.Sleep(16 * time.Second)
+		if err := r.Ready(); err != nil {
+			t.Errorf("16 s after the service came back: %v", err)
+		}
+		asked := i.asked.Load()
+		time.Sleep(30 * time.Minute)
+		cancel()
+		done.Wait()
+		if n := i.asked.Load(); n != asked {
+			t.Errorf("with keys they were fetched %d times in half an hour, want none", n-asked)
+		}
+		if n := strings.Count(log.String(), "cannot be fetched"); n != 3 || !strings.Contains(log.String(), "fetched again") {
+			t.Errorf("%d complaints in 25 minutes, want 3:\n%s", n, log.String())
+		}
+	})
+}

@@ -83,6 +83,14 @@ func New(opts Options) (*Verifier, error) {
 	}}, nil
 }
 
+// Ready returns nil if there are keys to check tokens with, or why not. It does not wait.
+func (v *Verifier) Ready() error {
+	if k, ok := v.opts.Keys.(interface{ Ready() error }); ok {
+		return k.Ready()
+	}
+	return nil
+}
+
 // Verify checks a token and returns what it says. An error is one of those of this package, or a Source's, which says that the
 // token could not be checked.
 func (v *Verifier) Verify(ctx context.Context, raw string) (Claims, error) {

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/bridge"
+)
+
+// unready says why nobody would be let in though the bridge takes devices: no source can find out who they are.
+func (p *process) unready() *bridge.Reason {
+	if p.door == nil || p.door.current().gate == nil {
+		return nil
+	}
+	for _, err := range p.door.current().gate.Ready() {
+		if err == nil {
+			return nil
+		}
+	}
+	return bridge.ReasonAuthUnavailable
+}
+
+// notes are what the operator should look at.
+func (p *process) notes() (lines []string) {
+	if p.door == nil || p.door.current().gate == nil {
+		return nil
+	}
+	d := p.door.current()
+	for i, err := range d.gate.Ready() {
+		if err != nil {
+			lines = append(lines, fmt.Sprintf("access.sources[%d] (%s): %v", i, d.types[i], err))
+		}
+	}
+	return lines
+}
+
+// sourceMetrics tell which sources could let devices in.
+func (p *process) sourceMetrics() {
+	if p.door == nil || p.door.current().gate == nil {
+		return
+	}
+	for i, kind := range p.door.current().types {
+		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Namespace: "mqtt_ws_bridge", Name: "access_source_up",
+			Help:        "1 if a source of access could let a device in now, 0 if it has no keys or its service does not answer.",
+			ConstLabels: prometheus.Labels{"source": strconv.Itoa(i), "type": kind},
+		}, func() float64 {
+			if all := p.door.current().gate.Ready(); i < len(all) && all[i] != nil {
+				return 0
+			}
+			return 1
+		}))
+	}
+}
