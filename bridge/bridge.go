@@ -163,6 +163,7 @@ type Bridge struct {
 	memory      *memory
 	denial      denial
 	dials       *fairqueue.Queue // of sessions that dial, grouped by address
+	discards    chan struct{}    // large reads of what is forgotten; the buffer is the limit itself
 	inspecting  chan struct{}    // the sessions that look at many topic filters; the buffer is the limit itself
 
 	draining atomic.Bool
@@ -194,6 +195,7 @@ func New(opts Options) *Bridge {
 		memory:     newMemory(opts.Memory),
 		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
+		discards:   make(chan struct{}, discardLarges),
 		inspecting: make(chan struct{}, inspections()),
 		sessions:   make(map[*session]struct{}), stopWatch: cancel,
 	}

@@ -286,16 +286,6 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 	return s.writeHeld()
 }
 
-// discard reads what the broker still has to say until it closes or its time is up.
-func (s *session) discard() {
-	var scratch [1 << 10]byte
-	for {
-		if _, err := s.broker.Read(scratch[:]); err != nil {
-			return
-		}
-	}
-}
-
 // packetReason says for which reason a packet of the device ends the session.
 func packetReason(err error) *Reason {
 	var e *mqttio.Error

@@ -76,6 +76,7 @@ type session struct {
 	upBytes      atomic.Uint64 // read from the device
 	downBytes    atomic.Uint64 // read from the broker
 	brokerBusy   atomic.Uint32 // odd while a write to the broker is under way
+	brokerQuiet  atomic.Uint32 // one more than brokerBusy was when nothing had been written for a while; 0: that never was
 
 	watched watched // owned by the bridge's watch
 }

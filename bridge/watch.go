@@ -151,6 +151,7 @@ func (s *session) check(now, running time.Duration) {
 		s.end(ReasonBrokerStalled, nil)
 		return
 	}
+	s.noteQuiet(toBroker, stalled)
 	if stage(s.stage.Load()) != stageOnline {
 		return // a device that waits for CONNACK has to be silent
 	}

@@ -146,16 +146,29 @@ func TestCloseWithFreesAStuckWriter(t *testing.T) {
 	}
 }
 
+// readCounter counts reads. It belongs to the goroutine that reads.
+type readCounter struct {
+	halfPipe
+	calls int
+}
+
+func (c *readCounter) Read(p []byte) (int, error) {
+	c.calls++
+	return c.halfPipe.Read(p)
+}
+
 // TestCloseWithStopsReading a device that goes on sending without end.
 func TestCloseWithStopsReading(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		device, conn := pipeConn()
+		device, bridge := net.Pipe()
+		reads := &readCounter{halfPipe: halfPipe{bridge}}
+		conn := wsio.NewConn(reads, nil, 1<<16)
 		got := newCollector(device)
 		sent := make(chan int, 1)
 		go func() {
 			total := 0
 			for {
-				n, err := device.Write(make([]byte, 4096))
+				n, err := device.Write(make([]byte, 64<<10))
 				total += n
 				if err != nil {
 					sent <- total
@@ -164,8 +177,8 @@ func TestCloseWithStopsReading(t *testing.T) {
 			}
 		}()
 		_ = conn.CloseWith(1002, "", time.Minute)
-		if n := <-sent; n > 300<<10 {
-			t.Errorf("%d bytes were read from a device that had been told goodbye", n)
+		if n := <-sent; n > 300<<10 || reads.calls > 50 {
+			t.Errorf("%d bytes were read, in %d calls, from a device that had been told goodbye", n, reads.calls)
 		}
 		_ = got.wait()
 	})

@@ -189,7 +189,7 @@ func (c *Conn) sendClose(code int, text string) {
 
 const (
 	lingerBytes = 256 << 10 // how much a device may still send after our close frame
-	lingerChunk = 512
+	lingerSmall = 512       // bytes of a read while the device says little
 )
 
 // CloseWith sends a close frame with the code and text, waits up to wait for the device to close, and closes the connection.
@@ -201,16 +201,32 @@ func (c *Conn) CloseWith(code int, text string, wait time.Duration) error {
 	_ = c.nc.SetDeadline(deadline) // also frees a writer that is stuck, so that the lock can be had
 	c.sendClose(code, text)
 	if !c.dec.closed && !c.isBroken() && c.closeWrite() == nil {
-		var b [lingerChunk]byte
-		for total := 0; total < lingerBytes; {
-			n, err := c.nc.Read(b[:])
-			if err != nil {
-				break
-			}
-			total += n
-		}
+		c.linger()
 	}
 	return c.Close()
+}
+
+// linger reads until the device closes, the deadline passes, or it has sent too much.
+func (c *Conn) linger() {
+	var small [lingerSmall]byte
+	for total := 0; total < lingerBytes; {
+		n, err := c.nc.Read(small[:])
+		total += n
+		if err == nil && n == len(small) {
+			n, err = c.lingerMuch()
+			total += n
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// lingerMuch reads once with a large buffer. Most devices have nothing more to say, and need none.
+func (c *Conn) lingerMuch() (int, error) {
+	large := gatherPool.Get().(*gatherBuf)
+	defer gatherPool.Put(large)
+	return c.nc.Read(large[:])
 }
 
 // closeWrite ends our direction of the connection.
