@@ -169,13 +169,16 @@ func newMemory(l MemoryLimits) *memory {
 type holder struct {
 	memory *memory
 	now    func() time.Duration // of the bridge
+	read   [2]*atomic.Uint64    // bytes of the session, from either end
 
 	mu       sync.Mutex
 	share    *share        // guarded by mu, as all below
 	accepted bool          // share is to be the one of those who are proven
 	bytes    int64         // of packets that are passed on
 	own      int64         // of what the bridge itself remembers for the session
-	held     time.Duration // when bytes was 0 last
+	since    time.Duration // when bytes was 0 last
+	renewed  time.Duration // what is there now was read since then
+	passed   uint64        // bytes that had been read then
 	known    bool          // bytes was 0 again after it was not
 }
 
@@ -187,7 +190,8 @@ func (h *holder) take(n int64, spare bool) bool {
 		return false
 	}
 	if h.bytes == 0 {
-		h.held = h.now()
+		h.since = h.now()
+		h.renewed, h.passed = h.since, h.allRead()
 	}
 	h.bytes += n
 	return true
@@ -227,15 +231,22 @@ func (h *holder) move() {
 // littleOwn is how much of its own a session may remember without being among those that hold most.
 const littleOwn = 8 << 10
 
-// holding returns what is held of which share, and since when.
-func (h *holder) holding() (m *share, bytes int64, since time.Duration) {
+// allRead returns how many bytes the session has read.
+func (h *holder) allRead() uint64 { return h.read[0].Load() + h.read[1].Load() }
+
+// holding returns how much memory of which share the session has, and for how long. The buffer of a busy session is never empty, but what
+// it contains changes: once the session has read more than that, all of it has been passed on. This tells nothing of what the bridge
+// remembers for a session.
+func (h *holder) holding(now time.Duration) holding {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	bytes = h.bytes
+	bytes := h.bytes
 	if h.own > littleOwn {
 		bytes += h.own
+	} else if all := h.allRead(); all-h.passed > uint64(bytes) {
+		h.renewed, h.passed = now, all
 	}
-	return h.share, bytes, h.held
+	return holding{share: h.share, bytes: bytes, age: now - h.renewed, since: now - h.since}
 }
 
 // remember counts bytes that the bridge remembers for the session; below 0, that it has forgotten. It reports whether there was room.
@@ -283,7 +294,9 @@ func (b *buffers) Give(n int) { b.give(int64(n)) }
 
 // Tight reports whether more than half is in use.
 func (b *buffers) Tight() bool {
-	m, _, _ := b.holding()
+	b.mu.Lock()
+	m := b.share
+	b.mu.Unlock()
 	return m.limit > 0 && m.used.Load() > m.limit/2
 }
 
@@ -300,14 +313,15 @@ func (s *session) awaitMemory(p *pump) bool {
 		p.usage.time += s.b.now() - began
 	}()
 	b := &p.buffers
-	b.mu.Lock()
-	m, known := b.share, b.known
-	b.mu.Unlock()
 	if b.since == 0 {
 		b.since = began
 	}
-	w := &wait{need: b.need, since: b.since, known: known, wake: make(chan struct{}, 1)}
-	b.wait.Store(w)
+	w := &wait{need: b.need, since: b.since, wake: make(chan struct{}, 1)}
+	b.wait.Store(w) // first: who has the session move to the other share after this wakes it
+	b.mu.Lock()
+	m := b.share
+	w.known = b.known
+	b.mu.Unlock()
 	m.join(w)
 	if s.ending() || m.fits(m.used.Load(), w.need) { // neither may have seen w
 		w.rouse()

@@ -278,3 +278,38 @@ func TestOwnPacketsAreCounted(t *testing.T) {
 		}
 	})
 }
+
+// TestMemoryOfTheBusy: a device that sends without a pause, so that there is always a part of its next packet, moves what it holds and is
+// not ended for others who wait.
+func TestMemoryOfTheBusy(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		r := memoryRig(t, 5, nil)
+		busy, other := r.join(v), r.join(v)
+		p := largePublish(v)
+		busy.dev.send(p[:30000])
+		on := func() {
+			time.Sleep(time.Second)
+			busy.dev.send(p[30000:], p[:30000])
+			busy.br.expect(p)
+			synctest.Wait()
+		}
+		for range 120 {
+			on()
+		}
+		for range 4 {
+			r.join(v).dev.send(halfPublish(v))
+		}
+		synctest.Wait()
+		other.dev.send(p)
+		for range 20 {
+			on()
+		}
+		other.br.expect(p)
+		if n := r.endedFor("memory-short"); n < 1 || n > 4 {
+			t.Errorf("%d sessions were ended, want some of the 4 that hold a packet and do not move", n)
+		}
+		busy.dev.send(p[30000:])
+		busy.br.expect(p)
+		busy.served()
+	})
+}

@@ -36,7 +36,8 @@ type holding struct {
 	s     *session
 	share *share
 	bytes int64
-	age   time.Duration
+	age   time.Duration // of the bytes, at most
+	since time.Duration // it had none
 }
 
 // weight is what those who are ended first have most of.
@@ -96,9 +97,9 @@ func (r *reclaim) shed(now time.Duration, sessions []*session) {
 func (r *reclaim) gather(now time.Duration, sessions []*session) {
 	r.holders = r.holders[:0]
 	for _, s := range sessions {
-		m, bytes, since := s.memory.holding()
-		if bytes > 0 {
-			r.holders = append(r.holders, holding{s, m, bytes, now - since})
+		if h := s.memory.holding(now); h.bytes > 0 {
+			h.s = s
+			r.holders = append(r.holders, h)
 		}
 	}
 	slices.SortFunc(r.holders, func(a, b holding) int { return cmp.Compare(b.weight(), a.weight()) })
@@ -116,7 +117,7 @@ func (r *reclaim) free(m *share, bytes int64, urgent bool) {
 		if bytes <= 0 {
 			return
 		}
-		if m != nil && h.share != m || h.s.ending() || !urgent && !h.yields() || urgent && h.age < patience {
+		if m != nil && h.share != m || h.s.ending() || !urgent && !h.yields() || urgent && h.since < patience {
 			continue
 		}
 		bytes -= h.bytes
@@ -130,7 +131,7 @@ func (h holding) yields() bool {
 	case stageConnect:
 		return h.age > connectFor
 	case stageOnline:
-		return h.age > stuckFor && h.s.watched.stuck > stuckFor ||
+		return h.since > stuckFor && h.s.watched.stuck > stuckFor ||
 			h.age > stuckFor+time.Duration(h.bytes/slowest)*time.Second
 	}
 	return false // the broker is what takes long

@@ -117,7 +117,7 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits().PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
-	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now}
+	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now, read: [2]*atomic.Uint64{&s.upBytes, &s.downBytes}}
 	for _, p := range []*pump{&s.up, &s.down} {
 		p.buffers.holder, p.stream.Memory = s.memory, &p.buffers
 	}
