@@ -136,17 +136,22 @@ var (
 		Text: "the broker does not answer"}
 )
 
-// Refusals of who a device is, before the upgrade. None tells the device what was wrong.
+// Refusals of who a device is, before the upgrade; a page is told in CONNACK. None tells the device what was wrong.
 var (
 	ReasonUnauthorized = &Reason{Label: "unauthorized", Status: http.StatusUnauthorized,
+		Connack3: connack3Forbidden, Connack5: codeForbidden, Close: closePolicy,
 		Text: "no valid proof of identity"}
 	ReasonForbidden = &Reason{Label: "forbidden", Status: http.StatusForbidden,
+		Connack3: connack3Forbidden, Connack5: codeForbidden, Close: closePolicy,
 		Text: "this device may not connect"}
 	ReasonAuthThrottled = &Reason{Label: "auth-throttled", Status: http.StatusTooManyRequests, RetryAfter: time.Minute,
+		Connack3: connack3Unavailable, Connack5: codeConnectRate, Close: closePolicy,
 		Level: slog.LevelWarn, Text: "too many failed attempts from this address"}
 	ReasonAuthBusy = &Reason{Label: "auth-busy", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeBusy, Close: closeTryAgain,
 		Level: slog.LevelWarn, Text: "too many devices are proving at once who they are"}
 	ReasonAuthUnavailable = &Reason{Label: "auth-unavailable", Status: http.StatusServiceUnavailable, RetryAfter: 5 * time.Second,
+		Connack3: connack3Unavailable, Connack5: codeUnavailable, Close: closeTryAgain,
 		Level: slog.LevelWarn, Text: "it cannot be found out now whether this device may connect"}
 )
 

@@ -42,11 +42,11 @@ descriptors-full    503 30 03 89 00 1013 DEBUG
 ports-full          503 30 03 89 00 1013 DEBUG
 dials-full          503  5 03 89 00 1013 WARN
 broker-down         503  5 03 88 00 1013 WARN
-unauthorized        401  0 00 00 00    0 INFO
-forbidden           403  0 00 00 00    0 INFO
-auth-throttled      429 60 00 00 00    0 WARN
-auth-busy           503  5 00 00 00    0 WARN
-auth-unavailable    503  5 00 00 00    0 WARN
+unauthorized        401  0 05 87 00 1008 INFO
+forbidden           403  0 05 87 00 1008 INFO
+auth-throttled      429 60 03 9F 00 1008 WARN
+auth-busy           503  5 03 89 00 1013 WARN
+auth-unavailable    503  5 03 88 00 1013 WARN
 address-connections 429 30 03 97 00 1008 WARN
 address-connect-rate 429 10 03 9F 00 1008 WARN
 identity-connections 429 30 03 97 00 1008 WARN

@@ -122,6 +122,7 @@ var samples = map[string][3]string{
 	"quotas.total.bytes-up":          {"1KiB", "2KiB", "3KiB"},
 	"quotas.total.bytes-down":        {"1KiB", "2KiB", "3KiB"},
 	"event-loops":                    {"off", "off", "off"},
+	"browser-reasons":                {"off", "off", "off"},
 	"downlink.frame-size":            {"1KiB", "2KiB", "3KiB"},
 	"downlink.ping-interval":         {"1s", "2s", "3s"},
 	"keepalive.grace":                {"1s", "2s", "3s"},

@@ -149,7 +149,7 @@ func TestGateTrustsSharedPeers(t *testing.T) {
 	proxy := netip.MustParsePrefix("192.0.2.1/32")
 	for name, opts := range map[string]wsio.ListenerOptions{
 		"PROXY header": {ProxyProtocol: wsio.Peers{Prefixes: []netip.Prefix{proxy}}},
-		"HTTP":         {Shared: wsio.Peers{Prefixes: []netip.Prefix{proxy}}},
+		"HTTP":         {Shared: func() wsio.Peers { return wsio.Peers{Prefixes: []netip.Prefix{proxy}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package wsio
 import (
 	"encoding/base64"
 	"errors"
+	"net"
 	"net/http"
 	"slices"
 	"strconv"
@@ -44,6 +45,9 @@ type Options struct {
 	Answer func(cause string) Answer
 	// Refused hears of every refusal, and of devices that left before the answer. Nil: nobody does.
 	Refused func(r *http.Request, cause string)
+	// Tell is given the WebSocket of a page that Admit refused, to tell it why until the deadline: a page sees nothing of an HTTP answer but
+	// code 1006. The connection keeps its place at the gate, and is closed afterwards. Nil: pages get the HTTP answer as well.
+	Tell func(c *Conn, cause string, deadline time.Time)
 	// Accepted is given every device that was let in and owns the connection from then on. It must return soon: the
 	// goroutine and the buffers of the HTTP server are free only then.
 	Accepted func(*Conn, *http.Request)
@@ -109,21 +113,56 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if h.opts.Admit != nil {
-		if cause := h.opts.Admit(r); cause != "" {
+		if cause := h.opts.Admit(r); cause != "" && h.isPage(r) {
+			h.tell(w, r, device, subprotocol, cause)
+			return
+		} else if cause != "" {
 			h.refuse(w, r, cause)
 			return
 		}
 	}
-	conn, err := upgrade(w, r, device, subprotocol, &h.opts)
-	switch {
-	case err == nil:
+	if conn := h.upgraded(w, r, device, subprotocol, false); conn != nil {
 		h.opts.Accepted(conn, r)
+	}
+}
+
+// upgraded opens the WebSocket of a device, or reports why that could not be done.
+func (h *Handler) upgraded(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, keep bool) *Conn {
+	conn, err := upgrade(w, r, device, subprotocol, keep, &h.opts)
+	switch {
 	case errors.Is(err, errNotTaken):
 		h.report(r, CauseInternal)
 		writeText(w, http.StatusInternalServerError, "text/plain; charset=utf-8", "no WebSocket can be opened here\n")
-	default:
+	case err != nil:
 		h.report(r, CauseDeviceLost)
 	}
+	return conn
+}
+
+// isPage reports whether a request comes from a page that can be told more over a WebSocket than by an HTTP answer.
+func (h *Handler) isPage(r *http.Request) bool {
+	origin := r.Header.Get("Origin")
+	return h.opts.Tell != nil && origin != "" && origin != arduinoOrigin && pendingOf(r) != nil
+}
+
+const tellTime = 5 * time.Second // for a page that was refused, within the time for its handshake
+
+// tell refuses a page over its WebSocket.
+func (h *Handler) tell(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol, cause string) {
+	h.report(r, Cause(cause))
+	pending := pendingOf(r)
+	defer pending.listener.gate.leave(&pending.spot)
+	deadline := time.Now().Add(tellTime)
+	if !pending.deadline.IsZero() && pending.deadline.Before(deadline) {
+		deadline = pending.deadline
+	}
+	conn := h.upgraded(w, r, device, subprotocol, true)
+	if conn == nil {
+		return
+	}
+	_ = conn.SetDeadline(deadline)
+	h.opts.Tell(conn, cause, deadline)
+	_ = conn.Close()
 }
 
 func (h *Handler) report(r *http.Request, cause Cause) {

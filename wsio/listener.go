@@ -16,8 +16,9 @@ type ListenerOptions struct {
 	TLS *tls.Config
 	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
 	ProxyProtocol Peers
-	// Shared are peers that speak for many devices, which only the request names: the proxies of [Options.TrustedProxies].
-	Shared Peers
+	// Shared returns the peers that speak for many devices, which only the request names: the proxies of [Options.TrustedProxies]. It is
+	// asked for each connection. Nil: there are none.
+	Shared func() Peers
 	// AcceptFailed hears of failures to take a connection, and whether one is the first in a row. Nil: nobody does. See [Patient].
 	AcceptFailed func(err error, first bool)
 	// Refused hears of connections that end before a whole request came, and of the fact behind the cause, nil if there is no more to
@@ -112,7 +113,7 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 // enter waits until a connection has a place, or reports that there is none for it: then it is closed.
 func (l *gatedListener) enter(c *pendingConn) (taken bool, err error) {
 	peer := c.raw.RemoteAddr()
-	shared := c.awaitsHeader() || l.opts.Shared.has(peer)
+	shared := c.awaitsHeader() || l.opts.Shared != nil && l.opts.Shared().has(peer)
 	for {
 		v := l.gate.enter(&c.spot, peer, shared)
 		if v.victim != nil {

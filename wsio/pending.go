@@ -306,15 +306,17 @@ func (c *pendingConn) bounded(t time.Time) time.Time {
 	return t
 }
 
-// release gives back the place at the gate of a connection that became a WebSocket, and takes the wrappers off where nothing
-// else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
+// release gives back the place at the gate of a connection that became a WebSocket, unless it keeps it, and takes the wrappers off
+// where nothing else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
 // taken yet.
-func release(nc net.Conn) (below net.Conn, device net.Addr, early []byte) {
+func release(nc net.Conn, keep bool) (below net.Conn, device net.Addr, early []byte) {
 	c := pendingBelow(nc)
 	if c == nil {
 		return nc, nil, nil
 	}
-	c.listener.gate.leave(&c.spot)
+	if !keep {
+		c.listener.gate.leave(&c.spot)
+	}
 	c.phase.Store(phaseOver)
 	if t := c.tls.Load(); t != nil {
 		secure := tlsrecords.Gather(t)

@@ -16,9 +16,10 @@ var errNotTaken = errors.New("take over the connection")
 // upgrade answers 101 and returns the open WebSocket of the device with that address, nil if it is the connection's.
 //
 // The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
-// write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes.
-func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, o *Options) (*Conn, error) {
-	u := &upgrader{w: w, header: make(http.Header)}
+// write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes. keep has the connection
+// keep its place at the gate.
+func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, keep bool, o *Options) (*Conn, error) {
+	u := &upgrader{w: w, header: make(http.Header), keep: keep}
 	opts := websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
 	if subprotocol != "" {
 		opts.Subprotocols = []string{subprotocol}
@@ -51,6 +52,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotoco
 type upgrader struct {
 	w      http.ResponseWriter
 	header http.Header
+	keep   bool // its place at the gate
 	nc     net.Conn
 	device net.Addr // from a PROXY header that is gone with its wrapper; otherwise nil
 	early  []byte
@@ -78,7 +80,7 @@ func (u *upgrader) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 		u.early = append(u.early, peeked...)
 	}
 	var early []byte
-	u.nc, u.device, early = release(nc)
+	u.nc, u.device, early = release(nc, u.keep)
 	u.early = append(u.early, early...)
 	g := guard{nc}
 	const smallest = 16

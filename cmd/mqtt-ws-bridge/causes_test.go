@@ -66,7 +66,7 @@ func TestEveryStatusHasACause(t *testing.T) {
 			continue
 		}
 		if status, ok := door[r]; ok {
-			if r.Status != status || r.Close != 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
+			if r.Status != status || r.Close == 0 || r.Connack3 == 0 || r.Connack5 == 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}
 			continue

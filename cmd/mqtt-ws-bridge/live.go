@@ -24,10 +24,13 @@ func (p *process) liveParts() []livePart {
 				}
 			}, nil
 		}},
-		{[]string{"paths", "health-path", "origins", "subprotocol", "addresses.header", "addresses.trusted-proxies", "downlink.frame-size", "limits.control-frames"},
+		{[]string{"paths", "health-path", "browser-reasons", "origins", "subprotocol", "addresses.header", "addresses.trusted-proxies", "downlink.frame-size", "limits.control-frames"},
 			func(next *config.Config) (func(), error) {
 				handler, err := p.newHandler(next)
-				return func() { p.handler.Store(&handler) }, err
+				return func() {
+					p.handler.Store(&handler)
+					_ = p.shareWith(next) // newHandler has read the same list
+				}, err
 			}},
 		{[]string{"limits.sessions", "limits.connect-size", "limits.connect-timeout", "limits.packet-size", "limits.subscribe-filters",
 			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "keepalive", "downlink.ping-interval",

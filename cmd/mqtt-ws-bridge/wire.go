@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promauto"
@@ -43,6 +44,7 @@ type process struct {
 	load    func() (*config.Config, error) // reads the configuration again; nil: nobody can
 	setLog  func(config.Log)               // nil: the log stays as it is
 	handler atomic.Pointer[http.Handler]   // of devices
+	shared  atomic.Pointer[wsio.Peers]     // proxies that name devices in a header
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -210,7 +212,14 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	var tell func(*wsio.Conn, string, time.Time)
+	if cfg.BrowserReasons == "on" {
+		tell = func(c *wsio.Conn, cause string, deadline time.Time) {
+			bridge.Tell(c, bridge.ReasonByLabel(cause), deadline)
+		}
+	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
+		Tell:          tell,
 		AddressHeader: addressHeaders[cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: cfg.Paths, HealthPath: cfg.HealthPath, Health: p.health, Origins: cfg.Origins,
 		SubprotocolOptional: cfg.Subprotocol.Optional, ExtraSubprotocols: cfg.Subprotocol.Extra,

@@ -40,14 +40,24 @@ func (p *process) listenerOptions() (wsio.ListenerOptions, error) {
 	opts := wsio.ListenerOptions{
 		Limits: p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
 	}
-	var err error
-	if opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol); err != nil {
+	opts.Shared = func() wsio.Peers { return *p.shared.Load() }
+	if err := p.shareWith(p.cfg); err != nil {
 		return opts, err
 	}
-	if addressHeaders[p.cfg.Addresses.Header] != wsio.NoHeader {
-		opts.Shared, err = peers(p.cfg.Addresses.TrustedProxies)
-	}
+	var err error
+	opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol)
 	return opts, err
+}
+
+// shareWith has the gate know the proxies that name devices in a header.
+func (p *process) shareWith(cfg *config.Config) error {
+	var shared wsio.Peers
+	var err error
+	if addressHeaders[cfg.Addresses.Header] != wsio.NoHeader {
+		shared, err = peers(cfg.Addresses.TrustedProxies)
+	}
+	p.shared.Store(&shared)
+	return err
 }
 
 // openDevices opens the listeners for devices, behind one gate for all.
