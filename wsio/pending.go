@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"runtime/debug"
 	"sync"
 	"sync/atomic"
@@ -41,6 +42,9 @@ type pendingConn struct {
 
 	// Owned by the goroutine that reads the request.
 	request requestSize
+
+	answering sync.Mutex // held across writes of the handler's answer
+	answered  bool       // guarded by answering
 }
 
 func newPending(nc net.Conn, l *gatedListener) *pendingConn {
@@ -147,7 +151,7 @@ func (c *pendingConn) Read(p []byte) (int, error) {
 	}
 	limit := c.listener.opts.Limits.HeaderSize
 	if c.request.add(p[:n]); limit > 0 && c.request.size > limit {
-		c.refuse(CauseRequestTooLarge, fmt.Errorf("more than %d bytes", limit), c.answer(CauseRequestTooLarge, 431, ""))
+		c.refuse(CauseRequestTooLarge, fmt.Errorf("more than %d bytes", limit), c.answer(CauseRequestTooLarge, http.StatusRequestHeaderFieldsTooLarge, ""))
 		return 0, io.EOF
 	}
 	if err != nil && !c.request.ended {
@@ -164,7 +168,7 @@ func (c *pendingConn) fail(err error) {
 	case isTimeout(err) && size == 0 && c.tls.Load() == nil:
 		c.refuse(CauseHandshakeTimeout, errors.New("not a byte came"), nil)
 	case isTimeout(err):
-		c.refuse(CauseHandshakeTimeout, fmt.Errorf("%d bytes of the request came", size), c.answer(CauseHandshakeTimeout, 408, ""))
+		c.refuse(CauseHandshakeTimeout, fmt.Errorf("%d bytes of the request came", size), c.answer(CauseHandshakeTimeout, http.StatusRequestTimeout, ""))
 	case size == 0:
 		c.refuse(CauseNoRequest, nil, nil)
 	default:
@@ -177,19 +181,20 @@ func (c *pendingConn) Write(p []byte) (int, error) {
 	if !c.open() {
 		return 0, net.ErrClosed
 	}
-	switch c.phase.Load() {
-	case phaseRequest:
-		if status, fact, ok := ownAnswer(p); ok {
-			cause := CauseBadRequest
-			if status == 431 {
-				cause = CauseRequestTooLarge
-			}
-			c.refuse(cause, errors.New(fact), c.answer(cause, status, fact))
-			return len(p), nil
+	if status, fact, ok := ownAnswer(p); ok && c.phase.Load() == phaseRequest {
+		cause := CauseBadRequest
+		if status == http.StatusRequestHeaderFieldsTooLarge {
+			cause = CauseRequestTooLarge
 		}
-	case phaseOver:
+		c.refuse(cause, errors.New(fact), c.answer(cause, status, fact))
+		return len(p), nil
+	}
+	c.answering.Lock()
+	defer c.answering.Unlock()
+	if c.phase.Load() == phaseOver {
 		return len(p), nil // the rest of an answer that was replaced
 	}
+	c.answered = true
 	return c.conn().Write(p)
 }
 
@@ -245,21 +250,29 @@ func (c *pendingConn) linger() {
 	}
 }
 
-// drop ends a connection that has lost its place at the gate. It is called by others than the connection's own goroutine and does not
-// wait: nothing was written to it yet where there is something to say.
+// drop ends a connection that has lost its place at the gate, and tells the peer if it was told nothing yet. It is called by others than the
+// connection's own goroutine and does not wait: what it writes, it writes into an empty buffer.
 func (c *pendingConn) drop(v verdict) {
-	before := c.phase.Swap(phaseOver)
-	if before != phaseOver {
+	free := c.answering.TryLock() // otherwise an answer is on its way
+	if c.phase.Swap(phaseOver) != phaseOver {
 		c.tell(v.device, v.cause, nil)
+		if free && !c.answered && c.hears() {
+			_ = c.raw.SetWriteDeadline(time.Now().Add(dropTime))
+			_, _ = c.conn().Write(c.answer(v.cause, http.StatusServiceUnavailable, ""))
+		}
 	}
-	if before == phaseRequest && c.listener.config == nil && (c.heard.Load() || !c.awaitsHeader()) {
-		_ = c.raw.SetWriteDeadline(time.Now().Add(dropTime))
-		_, _ = c.raw.Write(c.answer(v.cause, 503, ""))
+	if free {
+		c.answering.Unlock()
 	}
 	_ = c.raw.Close()
 }
 
-const dropTime = 10 * time.Millisecond // more than an empty socket buffer needs
+// hears reports whether the peer could read an HTTP response now.
+func (c *pendingConn) hears() bool {
+	return (c.heard.Load() || !c.awaitsHeader()) && (c.listener.config == nil || c.tls.Load() != nil)
+}
+
+const dropTime = time.Second // for the end of a pipe: a socket with an empty buffer never makes a writer wait
 
 // Close gives the place back.
 func (c *pendingConn) Close() error {
@@ -317,7 +330,9 @@ func release(nc net.Conn, keep bool) (below net.Conn, device net.Addr, early []b
 	if !keep {
 		c.listener.gate.leave(&c.spot)
 	}
+	c.answering.Lock()
 	c.phase.Store(phaseOver)
+	c.answering.Unlock()
 	if t := c.tls.Load(); t != nil {
 		secure := tlsrecords.Gather(t)
 		if len(c.low.early) == 0 { // TLS has taken what was read before it

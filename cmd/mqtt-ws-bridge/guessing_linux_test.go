@@ -19,9 +19,9 @@ func TestAttack45_guessing_at_once(t *testing.T) {
 	const guesses = 1000
 	file := writeUsers(t, "pump", "CANARY-right")
 	p, _, _ := startBridge(t, func(c *config.Config) {
-		c.Limits.HandshakeTimeout = time.Minute // a slow machine is not what is tried here
-		c.Limits.Handshakes = 2 * guesses
-		c.Upstream.HealthInterval = time.Hour // nobody takes the connections of later checks from the rig
+		c.Limits.HandshakeTimeout = time.Minute                 // a slow machine is not what is tried here
+		c.Limits.Handshakes, c.Limits.Sessions = 2*guesses, 100 // as many as descriptors reach for
+		c.Upstream.HealthInterval = time.Hour                   // nobody takes the connections of later checks from the rig
 		c.Access.Sources = []config.AccessSource{{Type: "basic", File: file}}
 	})
 	address := p.deviceListeners[0].Addr().String()
