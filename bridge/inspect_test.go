@@ -152,3 +152,32 @@ func TestInspectionsAreFew(t *testing.T) {
 		})
 	}
 }
+
+// panicPolicy panics when it is asked about a filter.
+type panicPolicy struct{ policyFake }
+
+func (*panicPolicy) MaySubscribe([]byte) bool { panic("filter") }
+
+// TestInspectionPanics: a fault in a long inspection costs one session, and those after it are looked at.
+func TestInspectionPanics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		subscribe := func(policy bridge.Policy) *scene {
+			r.pass.Policy = policy
+			s := &scene{rig: r, v: mqttio.V311}
+			s.online()
+			s.dev.send(packet(0x82, hx("0001"), filtersOf(2000, "0002'no' 00")))
+			synctest.Wait()
+			return s
+		}
+		for range max(1, runtime.GOMAXPROCS(0)/2) {
+			subscribe(&panicPolicy{})
+		}
+		s := subscribe(&policyFake{})
+		s.dev.expect(packet(0x90, hx("0001"), bytes.Repeat(hx("80"), 2000)))
+		time.Sleep(time.Minute) // goodbyes are over
+		if n := r.bridge.Sessions(); n != 1 {
+			t.Errorf("%d sessions are left, want 1", n)
+		}
+	})
+}

@@ -268,6 +268,7 @@ func (s *session) over(runs *bool) {
 // finish closes and frees what the session owns, says goodbye if that was not done, and reports. The session is over then.
 func (s *session) finish() {
 	defer s.b.forget(s)
+	s.endInspection()   // after a panic in one
 	s.up.stream.Close() // before the goodbye, for which the device may take its time
 	s.down.stream.Close()
 	if !s.goodbyeSaid() {
