@@ -1,13 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/internal/certs"
 )
 
 // TestReadyWithoutKeys: /readyz, and the health path for load balancers, say 503 while every device would hear that, since the keys for
@@ -54,4 +57,23 @@ func TestReadyWithoutKeys(t *testing.T) {
 		p.door.fetch(t.Context())
 		expect(200, false, "1")
 	}
+}
+
+// TestExpiredCertificateIsTold by check-config, and by /readyz, which stays good: devices that check no dates still connect.
+func TestExpiredCertificateIsTold(t *testing.T) {
+	old := certs.New(t).Lasting(t, time.Now().Add(-48*time.Hour), time.Now().Add(-time.Hour), "bridge.test")
+	var out, warned bytes.Buffer
+	status := run([]string{"check-config", "--listen", "wss://127.0.0.1:0", "--tls.cert", old.CertFile, "--tls.key", old.KeyFile}, nil, &out, &warned)
+	if status != exitOK || out.String() != "ok\n" || !strings.Contains(warned.String(), "warning: "+old.CertFile+" expired on ") {
+		t.Errorf("check-config: status %d, %q, %q", status, &out, &warned)
+	}
+	p, _, log := startBridge(t, func(cfg *config.Config) {
+		cfg.Listen, cfg.TLS.Cert, cfg.TLS.Key = []string{"wss://127.0.0.1:0"}, old.CertFile, old.KeyFile
+	})
+	w := httptest.NewRecorder()
+	p.admin.Handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1/readyz", nil))
+	if w.Code != http.StatusOK || !strings.Contains(w.Body.String(), "note: "+old.CertFile+" expired on ") {
+		t.Errorf("/readyz: %d %q", w.Code, w.Body)
+	}
+	log.await(t, "TLS files need attention", "")
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/config"
 )
 
 // unready says why nobody would be let in though the bridge takes devices: no source can find out who they are.
@@ -24,8 +25,11 @@ func (p *process) unready() *bridge.Reason {
 
 // notes are what the operator should look at.
 func (p *process) notes() (lines []string) {
+	for _, store := range p.tlsStores {
+		lines = append(lines, store.Expiring()...)
+	}
 	if p.door == nil || p.door.current().gate == nil {
-		return nil
+		return lines
 	}
 	d := p.door.current()
 	for i, err := range d.gate.Ready() {
@@ -53,4 +57,16 @@ func (p *process) sourceMetrics() {
 			return 1
 		}))
 	}
+}
+
+// expiring warns of certificates and lists that have expired or will before long. Where the bridge serves, the stores of TLS files say it.
+func expiring(cfg *config.Config) (all []warning) {
+	var notes []string
+	if len(cfg.DeviceTLS().Certificates) > 0 {
+		notes = cfg.DeviceTLS().Expiring()
+	}
+	for _, note := range append(notes, cfg.BrokerTLS().Expiring()...) {
+		all = append(all, warning{message: note})
+	}
+	return all
 }

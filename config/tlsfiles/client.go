@@ -2,7 +2,6 @@ package tlsfiles
 
 import (
 	"crypto/tls"
-	"time"
 )
 
 // Client names the files for dialling brokers.
@@ -34,7 +33,7 @@ func (c Client) files() (names, optional []string) {
 func (c Client) load(files contents) (*loaded, error) {
 	l := &loaded{
 		config: &tls.Config{ServerName: c.ServerName, MinVersion: c.MinVersion},
-		expiry: make(map[string]time.Time),
+		expiry: make(map[string]validity),
 	}
 	if c.CA != "" {
 		authorities, err := l.authorities(c.CA, files[c.CA])
@@ -48,7 +47,7 @@ func (c Client) load(files contents) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.expires(c.Cert, cert.Leaf.NotAfter)
+		l.chainLasts(c.Cert, &cert)
 		l.config.Certificates = []tls.Certificate{cert}
 	}
 	return l, nil

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math/big"
 	"slices"
-	"time"
 )
 
 // revocations are the serial numbers that were taken back, by the issuer's public key: names need not be unique.
@@ -39,7 +38,7 @@ func (l *loaded) revocations(file string, data []byte, authorities []*x509.Certi
 			return nil, fmt.Errorf("%s: the list of %s is not signed by any of the authorities", file, list.Issuer)
 		}
 		if !list.NextUpdate.IsZero() {
-			l.expires(file, list.NextUpdate)
+			l.lasts(file, list.ThisUpdate, list.NextUpdate)
 		}
 		key := string(authorities[signer].RawSubjectPublicKeyInfo)
 		issuer := all[key]
@@ -57,7 +56,7 @@ func (l *loaded) revocations(file string, data []byte, authorities []*x509.Certi
 // CheckAuthorities reads a file of authorities and, unless crl is "", one of their revocation lists, and says what is wrong with
 // them.
 func CheckAuthorities(ca, crl string) error {
-	l := &loaded{expiry: make(map[string]time.Time)}
+	l := &loaded{expiry: make(map[string]validity)}
 	data, err := readFile(ca)
 	if err != nil {
 		return err

@@ -1,8 +1,6 @@
 package tlsfiles
 
 import (
-	"time"
-
 	"github.com/prometheus/client_golang/prometheus"
 )
 
@@ -48,12 +46,12 @@ func (m *Metrics) reloaded(use string, ok bool) {
 }
 
 // expire replaces what is told of a use.
-func (m *Metrics) expire(use string, files map[string]time.Time) {
+func (m *Metrics) expire(use string, files map[string]validity) {
 	if m == nil {
 		return
 	}
 	m.expiry.DeletePartialMatch(prometheus.Labels{"use": use})
-	for file, at := range files {
-		m.expiry.WithLabelValues(use, file).Set(float64(at.Unix()))
+	for file, v := range files {
+		m.expiry.WithLabelValues(use, file).Set(float64(v.end.Unix()))
 	}
 }

@@ -168,3 +168,9 @@ func (l *logged) String() string {
 	defer l.mu.Unlock()
 	return l.buf.String()
 }
+
+func (l *logged) reset() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.buf.Reset()
+}

@@ -31,9 +31,9 @@ type Certificate struct {
 // loaded is what files were turned into.
 type loaded struct {
 	config *tls.Config
-	expiry map[string]time.Time // by file
-	notes  []string             // what an operator should know though it stops nothing
-	trust  [sha256.Size]byte    // of the authorities of devices
+	expiry map[string]validity // by file
+	notes  []string            // what an operator should know though it stops nothing
+	trust  [sha256.Size]byte   // of the authorities of devices
 	// revoked are the certificates that authorities took back; nil without lists.
 	revoked revocations
 	until   time.Time // when to load again though nothing changed; zero: never
@@ -60,7 +60,7 @@ func (s Server) files() (names, optional []string) {
 func (s Server) load(files contents) (*loaded, error) {
 	l := &loaded{
 		config: &tls.Config{MinVersion: s.MinVersion, ClientAuth: s.ClientAuth},
-		expiry: make(map[string]time.Time),
+		expiry: make(map[string]validity),
 	}
 	if len(s.Certificates) == 0 {
 		return nil, errors.New("no certificate")
@@ -70,7 +70,7 @@ func (s Server) load(files contents) (*loaded, error) {
 		if err != nil {
 			return nil, err
 		}
-		l.expires(c.Cert, cert.Leaf.NotAfter)
+		l.chainLasts(c.Cert, &cert)
 		if answer, ok := files[c.OCSP]; ok {
 			l.staple(&cert, c.OCSP, answer)
 		}
@@ -96,16 +96,6 @@ func (s Server) load(files contents) (*loaded, error) {
 	l.revoked = revoked
 	l.config.VerifyConnection = func(state tls.ConnectionState) error { return revoked.check(state.VerifiedChains) }
 	return l, nil
-}
-
-// expires notes when a file runs out: at the earliest of the times it is given.
-func (l *loaded) expires(file string, at time.Time) {
-	if was, ok := l.expiry[file]; !ok || at.Before(was) {
-		l.expiry[file] = at
-	}
-	if at.Before(time.Now()) {
-		l.notes = append(l.notes, fmt.Sprintf("%s has run out on %s", file, at.UTC().Format(time.DateTime)))
-	}
 }
 
 // Encrypted reports whether a private key in PEM needs a passphrase, which nobody could type: PKCS #8 (RFC 7468 section 11) or the older
@@ -143,7 +133,7 @@ func (l *loaded) authorities(file string, data []byte) ([]*x509.Certificate, err
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", file, err)
 		}
-		l.expires(file, cert.NotAfter)
+		l.lasts(file, cert.NotBefore, cert.NotAfter)
 		all = append(all, cert)
 	}
 	if len(all) == 0 {

@@ -116,7 +116,7 @@ func TestAttack46_revoked(t *testing.T) {
 		}
 	}
 	ca.CRL(t, time.Now().Add(-time.Hour), bad)
-	if err := r.Reload(); err != nil || !strings.Contains(r.log.String(), "ca.crl has run out") {
+	if err := r.Reload(); err != nil || !strings.Contains(r.log.String(), "ca.crl expired on") {
 		t.Errorf("%v; a list out of date is not noted in\n%s", err, r.log)
 	}
 	if _, err := r.shake(device(t, ca, bad)); err == nil {

@@ -19,7 +19,7 @@ func (l *loaded) staple(cert *tls.Certificate, file string, answer []byte) {
 	}
 	cert.OCSPStaple = answer
 	if next := response.NextUpdate; !next.IsZero() {
-		l.expires(file, next)
+		l.lasts(file, response.ThisUpdate, next)
 		if l.until.IsZero() || next.Before(l.until) {
 			l.until = next
 		}

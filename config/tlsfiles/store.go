@@ -43,6 +43,8 @@ type Store struct {
 	fault string            // what was wrong with them; "": nothing
 	keys  [][32]byte        // of session tickets, the one in use first
 	keyed time.Time         // when that one was made
+
+	reminded time.Time // when the log last told what expires; guarded by mu
 }
 
 // NewServer loads the files for the side that devices reach. The error says which file is at fault.
@@ -119,6 +121,7 @@ func (s *Store) reload(say bool) error {
 		due := !s.current.Load().until.IsZero() && time.Now().After(s.current.Load().until)
 		if sum == s.seen && s.fault == "" && !due {
 			s.rotate()
+			s.remind(say)
 			return nil
 		}
 		s.seen = sum
@@ -130,6 +133,7 @@ func (s *Store) reload(say bool) error {
 			s.opts.Log.Warn("TLS files are not used; the ones before stay in use", "use", s.opts.Use, "error", err.Error())
 		}
 		s.fault = err.Error()
+		s.remind(say) // of what stays in use
 		return err
 	}
 	s.fault = ""
@@ -141,9 +145,8 @@ func (s *Store) reload(say bool) error {
 
 // use puts a configuration into use. The caller holds mu.
 func (s *Store) use(l *loaded) {
-	for _, note := range l.notes {
-		s.opts.Log.Warn("TLS files need attention", "use", s.opts.Use, "error", note)
-	}
+	s.reminded = time.Now()
+	s.complain(append(l.notes, l.expiring(s.reminded)...))
 	if s.server {
 		was := s.current.Load()
 		if was == nil || was.trust != l.trust {

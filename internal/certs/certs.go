@@ -63,6 +63,15 @@ func (a *Authority) Server(t testing.TB, hosts ...string) Pair {
 	return a.issue(t, template)
 }
 
+// Lasting is Server with a certificate that is good from one time to another.
+func (a *Authority) Lasting(t testing.TB, from, to time.Time, hosts ...string) Pair {
+	t.Helper()
+	template := template(hosts[0])
+	template.NotBefore, template.NotAfter, template.DNSNames = from, to, hosts
+	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}
+	return a.issue(t, template)
+}
+
 // Client makes a certificate with which a client of that name shows who it is.
 func (a *Authority) Client(t testing.TB, name string) Pair {
 	t.Helper()
