@@ -38,11 +38,11 @@ func (m *Metrics) registerMemory(mem *memory) {
 		m.reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: namespace, Name: name, Help: help},
 			func() float64 { return float64(value()) }))
 	}
-	gauge("packet_memory_bytes", "Memory that sessions hold for packets, beyond what each has in any case.",
+	gauge("packet_memory_bytes", "Packet buffers of sessions, beyond the minimum of each session.",
 		func() int64 { return mem.proven.used.Load() + mem.unproven.used.Load() })
-	gauge("packet_memory_limit_bytes", "Memory that sessions may hold for packets together. 0: no limit.",
+	gauge("packet_memory_limit_bytes", "Limit on the packet buffers of all sessions together. 0: no limit.",
 		func() int64 { return mem.proven.limit + mem.unproven.limit })
-	gauge("packet_memory_waiting", "Directions of sessions that are not read from until there is memory for their packets.",
+	gauge("packet_memory_waiting", "Directions of sessions in which the bridge pauses reading until it has memory for their packets.",
 		func() int64 { return int64(mem.proven.waits.Load() + mem.unproven.waits.Load()) })
 }
 
@@ -72,19 +72,19 @@ func NewMetrics(reg prometheus.Registerer, brokers ...string) *Metrics {
 		}
 	}
 	denied := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "denied_total",
-		Help: "What devices may not do and tried: PUBLISH packets, and topic filters in SUBSCRIBE."}, []string{"type"})
+		Help: "PUBLISH packets of devices, and topic filters in SUBSCRIBE, that the rules did not allow."}, []string{"type"})
 	for _, t := range []mqttio.Type{mqttio.TypePublish, mqttio.TypeSubscribe} {
 		m.denied[t] = denied.WithLabelValues(t.String())
 	}
 	exceeded := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "quota_exceeded_total",
-		Help: "How often a quota made a difference: devices refused or closed, topics and filters refused, reading stopped (up, down)."},
+		Help: "Times that a quota took effect: devices refused or closed, topics and filters refused, reading paused (up, down)."},
 		[]string{"quota"})
 	m.quotas = make(map[string]prometheus.Counter)
 	for _, quota := range quotaKinds() {
 		m.quotas[quota] = exceeded.WithLabelValues(quota)
 	}
 	m.withheld = prometheus.NewCounter(prometheus.CounterOpts{Namespace: namespace, Name: "withheld_total",
-		Help: "Messages of brokers that devices did not get: outside of their mount point, or of a topic that they may not have."})
+		Help: "Messages of brokers that the bridge did not forward: outside the device's mount point, or of a topic that it may not receive."})
 	for _, outcome := range []string{dialOK, dialFailed, dialShort} {
 		m.dials.WithLabelValues(outcome)
 	}

@@ -26,7 +26,7 @@ func newBrokerMetrics(reg prometheus.Registerer, names []string) map[string]*bro
 	answers := prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: namespace, Name: "broker_connack_seconds",
 		Help: "Time from CONNECT to the broker's first answer, CONNACK or AUTH.", Buckets: timeBuckets}, []string{"broker"})
 	failures := prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: namespace, Name: "broker_failures_total",
-		Help: "Devices that were refused, and sessions that ended, for a reason that lies with the broker."}, []string{"broker", "reason"})
+		Help: "Devices that were refused, and sessions that ended, because of the broker."}, []string{"broker", "reason"})
 	reg.MustRegister(sessions, answers, failures)
 	all := make(map[string]*brokerMetrics, len(names))
 	for _, name := range names {

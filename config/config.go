@@ -7,24 +7,24 @@ import "time"
 // Tags: koanf is the key's name, doc its documentation, range the allowed values of numbers, durations and sizes,
 // zero:"ok" allows 0 beside the range, oneof lists the allowed words, flag names the short flag of a common key.
 type Config struct {
-	Listen         []string    `koanf:"listen" flag:"listen" doc:"Where devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a socket, with ?mode=0660&group=www-data if others are to reach it."`
-	Paths          []string    `koanf:"paths" doc:"URL paths at which devices are accepted; any other path is 404. One that ends in /*, such as /mqtt/*, accepts everything below."`
-	HealthPath     string      `koanf:"health-path" doc:"URL path at which load balancers see on the devices' port whether a device would be taken: GET or HEAD without Upgrade gets 200, or 503 with the reason; empty or off for none."`
-	Origins        []string    `koanf:"origins" doc:"Web pages that may connect, each exactly scheme://host[:port], or null; with an empty list Origin is not checked."`
-	Subprotocol    Subprotocol `koanf:"subprotocol" doc:"What a device must offer in Sec-WebSocket-Protocol, beside mqtt and mqttv3.1."`
-	Addresses      Addresses   `koanf:"addresses" doc:"How the address of a device behind a proxy is found; see security.md."`
+	Listen         []string    `koanf:"listen" flag:"listen" doc:"Addresses at which devices connect: host:port or ws://host:port is plain, wss://host:port is TLS, unix:///path is a Unix socket, with ?mode=0660&group=www-data to give other users access."`
+	Paths          []string    `koanf:"paths" doc:"URL paths at which the bridge accepts devices; any other path gets 404. A path that ends in /*, such as /mqtt/*, accepts every path below it."`
+	HealthPath     string      `koanf:"health-path" doc:"URL path of the health check for load balancers, on the devices' port: GET or HEAD without Upgrade gets 200 if the bridge would accept a device, otherwise 503 with the reason. Empty or off: no health check."`
+	Origins        []string    `koanf:"origins" doc:"Origins of the web pages that may connect, each exactly scheme://host[:port], or null; with an empty list the bridge does not check Origin."`
+	Subprotocol    Subprotocol `koanf:"subprotocol" doc:"WebSocket subprotocols that the bridge accepts in addition to mqtt and mqttv3.1."`
+	Addresses      Addresses   `koanf:"addresses" doc:"How the bridge finds the address of a device behind a proxy; see security.md."`
 	TLS            TLS         `koanf:"tls" doc:"TLS towards devices, for listen addresses that start with wss://."`
-	Upstream       Upstream    `koanf:"upstream" doc:"The brokers behind the bridge and how to reach them."`
+	Upstream       Upstream    `koanf:"upstream" doc:"The brokers behind the bridge, and how it connects to them."`
 	Embedded       Embedded    `koanf:"embedded" doc:"The broker inside the bridge, used when upstream.urls is empty."`
 	Access         Access      `koanf:"access" doc:"Who may connect and what devices may do."`
-	Limits         Limits      `koanf:"limits" doc:"What devices may cost."`
-	Quotas         Quotas      `koanf:"quotas" doc:"What a device may use, alone and together with others; 0 is no limit. See operations.md."`
+	Limits         Limits      `koanf:"limits" doc:"Limits on sessions, memory, sizes and times."`
+	Quotas         Quotas      `koanf:"quotas" doc:"Limits on how much a device may use, alone and together with others; 0: no limit. See operations.md."`
 	BrowserReasons string      `koanf:"browser-reasons" oneof:"on off" doc:"on: a page (a request with Origin) whose good handshake is refused gets its WebSocket first, and then the reason in CONNACK and in the close frame; without it a page sees nothing but code 1006. off: pages get the HTTP status, as devices do."`
-	EventLoops     string      `koanf:"event-loops" oneof:"auto off" doc:"auto: event loops serve the sessions between sockets, where the system has them. off: each session has two goroutines, which costs more."`
+	EventLoops     string      `koanf:"event-loops" oneof:"auto off" doc:"auto: event loops serve sessions whose two connections are sockets, where the system supports it. off: each session has two goroutines, which use more memory and processor time."`
 	Downlink       Downlink    `koanf:"downlink" doc:"Frames from the bridge to devices."`
-	Keepalive      Keepalive   `koanf:"keepalive" doc:"When a silent device is given up."`
+	Keepalive      Keepalive   `koanf:"keepalive" doc:"When the bridge ends the session of a silent device."`
 	Drain          Drain       `koanf:"drain" doc:"How sessions end when the bridge stops."`
-	Admin          Admin       `koanf:"admin" doc:"The operator's HTTP: health, readiness, metrics, profiles."`
+	Admin          Admin       `koanf:"admin" doc:"The operator's HTTP listener: health, readiness, metrics, profiles."`
 	Log            Log         `koanf:"log" doc:"What the bridge writes to standard error."`
 }
 

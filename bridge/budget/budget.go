@@ -63,7 +63,7 @@ func newBudget(opts Options, system system) *Budget {
 			prometheus.GaugeOpts{Namespace: "mqtt_ws_bridge", Name: name, Help: help},
 			func() float64 { return float64(value()) }))
 	}
-	gauge("memory_used_bytes", "Memory of the process that is in use and no garbage, without the kernel's part of sockets.", b.memory.used.Load)
+	gauge("memory_used_bytes", "Live memory: heap without garbage, plus stacks; without the kernel's socket buffers.", b.memory.used.Load)
 	gauge("memory_limit_bytes", "Memory that may be used; above nine tenths of it new devices get 503. 0: no limit.",
 		func() int64 { return b.memory.limit })
 	gauge("descriptors_used", "File descriptors that are open.", b.descriptors.used.Load)

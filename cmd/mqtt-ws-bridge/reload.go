@@ -62,7 +62,7 @@ func keepDoor(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (
 	k.door.Store(d)
 	k.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "mqtt_ws_bridge", Name: "access_reloads_total",
-		Help: "Changes of the files of access, by outcome: ok, or failed, when the old ones stay in use.",
+		Help: "Reloads of the files of access, by outcome: ok, or failed, when the previous files stay in use.",
 	}, []string{"outcome"})
 	for _, outcome := range []string{outcomeOK, outcomeFailed} {
 		k.reloads.WithLabelValues(outcome)

@@ -16,11 +16,11 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 	m := &Metrics{
 		expiry: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "mqtt_ws_bridge", Name: "certificate_expiry_timestamp_seconds",
-			Help: "When the first certificate in a file, its revocation list or its OCSP answer runs out, in Unix time.",
+			Help: "Earliest expiry among the certificates in a file, its revocation list and its OCSP response, in Unix time.",
 		}, []string{"use", "file"}),
 		reloads: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Namespace: "mqtt_ws_bridge", Name: "tls_reloads_total",
-			Help: "Changes of TLS files, by use and outcome: ok, or failed, when the old ones stay in use.",
+			Help: "Reloads of TLS files, by use and outcome: ok, or failed, when the previous files stay in use.",
 		}, []string{"use", "outcome"}),
 	}
 	reg.MustRegister(m.expiry, m.reloads)
