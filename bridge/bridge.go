@@ -78,26 +78,26 @@ type Rewirable interface {
 	SetNetConn(nc net.Conn)
 }
 
-// Parked is a session that waits without goroutines.
-type Parked interface {
-	// Ready has it read once from one end and do what follows. Called by the place's goroutine.
+// Served is a session that waits without goroutines.
+type Served interface {
+	// Ready has it read once from one end and do what follows. Called by the registration's goroutine.
 	Ready(e End)
-	// Blocked is called by whoever has to wait meanwhile, before it does. It reports whether that is the place's
+	// Blocked is called by whoever has to wait meanwhile, before it does. It reports whether that is the registration's
 	// goroutine, which is the session's then until it returns from Ready.
 	Blocked() bool
 }
 
-// Place is where a session waits without goroutines.
-type Place interface {
-	// Park has Ready called whenever there is something to read, until Unpark: at once if there is already. Meanwhile connections give
+// Registration is where a session waits without goroutines.
+type Registration interface {
+	// Attach has Ready called whenever there is something to read, until Detach: at once if there is already. Meanwhile connections give
 	// os.ErrDeadlineExceeded when there is nothing to read.
-	Park() error
+	Attach() error
 	// Block has the session's Blocked called. A session that is being served calls it before it waits for something other than a
 	// write.
 	Block()
-	// Unpark makes the connections those of goroutines again.
-	Unpark()
-	// Leave gives the place back; the connections are closed soon after. The session is not parked.
+	// Detach makes the connections those of goroutines again.
+	Detach()
+	// Leave gives the registration back; the connections are closed soon after. The session is not attached.
 	Leave()
 }
 
@@ -132,8 +132,8 @@ type Options struct {
 	LogRate int
 	// LogConnects logs the begin of each session at level Info, not Debug.
 	LogConnects bool
-	// Place finds a place for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
-	Place func(s Parked, device, broker Rewirable) (Place, error)
+	// Register finds a registration for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
+	Register func(s Served, device, broker Rewirable) (Registration, error)
 	// Budget is asked for every session. Nil: it is as large as the limits.
 	Budget Budget
 	// Memory bounds what sessions hold. Its zero value does not.
@@ -156,7 +156,7 @@ type Bridge struct {
 	log         *slog.Logger
 	events      *loglimit.Limiter // of what happens to devices
 	logConnects atomic.Bool
-	place       func(s Parked, device, broker Rewirable) (Place, error)
+	register    func(s Served, device, broker Rewirable) (Registration, error)
 	revoked     func(*tls.ConnectionState) error
 	start       time.Time
 	budget      Budget
@@ -170,7 +170,7 @@ type Bridge struct {
 	lastID   atomic.Uint64
 	count    atomic.Int64 // sessions, as in the map
 	cost     atomic.Int64 // bytes that those have in any case
-	parked   atomic.Int64 // of them, those without goroutines
+	attached atomic.Int64 // of them, those without goroutines
 
 	mu       sync.Mutex
 	sessions map[*session]struct{}
@@ -189,7 +189,7 @@ func New(opts Options) *Bridge {
 	b := &Bridge{
 		upstream: opts.Upstream, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
 		events:     loglimit.New(opts.Log, opts.LogRate),
-		place:      opts.Place,
+		register:   opts.Register,
 		revoked:    opts.Revoked,
 		budget:     opts.Budget,
 		memory:     newMemory(opts.Memory),

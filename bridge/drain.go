@@ -57,7 +57,7 @@ func (b *Bridge) cut() int {
 func (s *session) kill() {
 	s.mu.Lock()
 	s.killed = true
-	later := s.parked // whoever serves it does so when it is not any more
+	later := s.attached // whoever serves it does so when it is not any more
 	s.mu.Unlock()
 	if !later {
 		s.closeBoth()

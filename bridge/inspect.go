@@ -24,7 +24,7 @@ func (s *session) beginInspection(p *mqttio.Packet) bool {
 		return true
 	}
 	if s.served != nobody {
-		s.place.Block()
+		s.registration.Block()
 	}
 	select {
 	case s.b.inspecting <- struct{}{}:

@@ -304,12 +304,12 @@ func (b *buffers) Tight() bool {
 // hears of it. It reports whether the session goes on.
 func (s *session) awaitMemory(p *pump) bool {
 	if s.served != nobody {
-		s.place.Block() // or the loop would find the same bytes again and again
+		s.registration.Block() // or the loop would find the same bytes again and again
 	}
 	began := s.b.now()
-	p.usage.held.Add(1)
+	p.usage.throttled.Add(1)
 	defer func() {
-		p.usage.held.Add(1)
+		p.usage.throttled.Add(1)
 		p.usage.time += s.b.now() - began
 	}()
 	b := &p.buffers

@@ -23,7 +23,7 @@ type policed struct {
 	brokerMost atomic.Uint32 // the largest packet that the broker takes; 0: any
 	up         ackOrder      // messages of the device
 	down       policedDown
-	turn       brokerTurn
+	toBroker   brokerQueue
 
 	// Owned by the goroutine that opens the session, then by the pump up.
 	connect  []byte // in place of the device's, until it is sent; nil: the device's own

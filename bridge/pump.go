@@ -141,7 +141,7 @@ func (s *session) omitUp(p *mqttio.Packet) bool {
 // writeBroker writes packets of the device to the broker. Called by the pump up.
 func (s *session) writeBroker(packets []byte) bool {
 	if s.policed != nil {
-		return s.writeInTurn(packets)
+		return s.writeToBroker(packets)
 	}
 	return s.writeNow(packets)
 }
@@ -283,7 +283,7 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 		s.memory.accept()
 		s.rouse() // who waits may have moved to the other share
 	}
-	return s.writeHeld()
+	return s.writeOwn()
 }
 
 // packetReason says for which reason a packet of the device ends the session.

@@ -28,7 +28,7 @@ type usage struct {
 	published, moved uint64 // of the tally: what was counted already
 	time             time.Duration
 
-	held atomic.Uint32 // odd while the pump is held back
+	throttled atomic.Uint32 // odd while the pump is throttled
 }
 
 // Kinds of quota beside those that are reasons.
@@ -68,12 +68,12 @@ func (s *session) hold(p *pump) bool {
 	}
 	s.b.metrics.exceeded(st.Direction.String())
 	if s.served != nobody {
-		s.place.Block()
+		s.registration.Block()
 	}
 	began := s.b.now()
-	u.held.Add(1)
+	u.throttled.Add(1)
 	defer func() {
-		u.held.Add(1)
+		u.throttled.Add(1)
 		u.time += s.b.now() - began
 	}()
 	timer := time.NewTimer(wait)

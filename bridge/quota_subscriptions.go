@@ -27,9 +27,9 @@ type subscription struct {
 
 // waiter is an entry of a SUBSCRIBE.
 type waiter struct {
-	filter uint64
-	sub    *subscription // as of then: after an UNSUBSCRIBE the filter may have another
-	place  int           // of its code in the broker's SUBACK
+	filter   uint64
+	sub      *subscription // as of then: after an UNSUBSCRIBE the filter may have another
+	position int           // of its code in the broker's SUBACK
 }
 
 func newSubscriptions(most int) *subscriptions {
@@ -53,9 +53,9 @@ func (u *subscriptions) awaits(id uint16) bool {
 	return ok
 }
 
-// add counts a filter of a SUBSCRIBE, whose code will have that place in the broker's answer. It reports whether there was room. A
+// add counts a filter of a SUBSCRIBE, whose code will have that position in the broker's answer. It reports whether there was room. A
 // filter that is there already takes none, but may not be asked for again and again without an answer.
-func (u *subscriptions) add(id uint16, place int, filter []byte) bool {
+func (u *subscriptions) add(id uint16, position int, filter []byte) bool {
 	if u == nil {
 		return true
 	}
@@ -72,7 +72,7 @@ func (u *subscriptions) add(id uint16, place int, filter []byte) bool {
 	}
 	sub.waiters++
 	u.waiters++
-	u.waiting[id] = append(u.waiting[id], waiter{h, sub, place})
+	u.waiting[id] = append(u.waiting[id], waiter{h, sub, position})
 	return true
 }
 
@@ -88,7 +88,7 @@ func (u *subscriptions) answered(id uint16, codes []byte) {
 	defer u.mu.Unlock()
 	for _, w := range u.waiting[id] {
 		w.sub.waiters--
-		w.sub.granted = w.sub.granted || w.place < len(codes) && codes[w.place] < codeUnspecified
+		w.sub.granted = w.sub.granted || w.position < len(codes) && codes[w.position] < codeUnspecified
 		if !w.sub.granted && w.sub.waiters == 0 && u.filters[w.filter] == w.sub {
 			delete(u.filters, w.filter)
 		}

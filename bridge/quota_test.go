@@ -62,7 +62,7 @@ func least(r quota.Rates) time.Duration {
 }
 
 // TestQuotaUp: what is above the messages or bytes in a second waits in front of the bridge, and none is lost or changes its
-// place. A device beside it notices nothing.
+// registration. A device beside it notices nothing.
 func TestQuotaUp(t *testing.T) {
 	all := len(numbered(mqttio.V311, 100))
 	for name, up := range map[string]quota.Rates{"messages": {Messages: 10}, "bytes": {Bytes: all / 10}, "both": {Messages: 10, Bytes: all}} {
@@ -89,7 +89,7 @@ func TestQuotaUp(t *testing.T) {
 				innocent.dev.nc.Close()
 				s.settled()
 				line := s.log.ends(t)[0]
-				if up, ok := line["up"].(map[string]any); !ok || up["held"] == nil {
+				if up, ok := line["up"].(map[string]any); !ok || up["throttled"] == nil {
 					t.Errorf("the log does not tell: %v", line)
 				}
 			})

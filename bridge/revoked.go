@@ -14,7 +14,7 @@ func (s *session) recheck() {
 	if s.b.revoked == nil {
 		return
 	}
-	s.mu.Lock() // a place may be putting another connection there
+	s.mu.Lock() // a registration may be putting another connection there
 	state := s.dev.TLS()
 	s.mu.Unlock()
 	if state == nil {

@@ -64,15 +64,15 @@ func TestRecheckAfterDisconnect(t *testing.T) {
 	})
 }
 
-// TestRecheckBesideAPlace: a place puts its own connection where Recheck looks for that of TLS. The race detector tells.
+// TestRecheckBesideAPlace: a registration puts its own connection where Recheck looks for that of TLS. The race detector tells.
 func TestRecheckBesideAPlace(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s *scene
 		s = &scene{v: mqttio.V311, rig: newRigWith(t, bridge.Options{Limits: plenty(),
-			Place: func(_ bridge.Parked, device, _ bridge.Rewirable) (bridge.Place, error) {
+			Register: func(_ bridge.Served, device, _ bridge.Rewirable) (bridge.Registration, error) {
 				s.async(s.bridge.Recheck)
 				device.SetNetConn(device.NetConn())
-				return nil, errors.New("no place")
+				return nil, errors.New("no registration")
 			}})}
 		s.online()
 		s.dev.send(hx("E000"))

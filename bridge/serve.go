@@ -1,6 +1,6 @@
 package bridge
 
-// A parked session is served by the goroutine of the event loop that looks after its sockets (bridge/loop): one read, and what
+// An attached session is served by the goroutine of the event loop that looks after its sockets (bridge/loop): one read, and what
 // follows from it, at a time. The code of the pumps does not know. Where it would have to wait, which can only be in a write or for a
 // quota, the session gets goroutines of its own again, and the loop another goroutine, while this one waits: see Blocked.
 
@@ -13,7 +13,7 @@ const (
 	BrokerEnd
 )
 
-// part is what a parked session is being served.
+// part is what an attached session is being served.
 type part int8
 
 const (
@@ -55,24 +55,24 @@ func (o *oneWay) found() bool {
 	return true
 }
 
-// serve begins to serve a parked session. It reports whether the caller may.
+// serve begins to serve an attached session. It reports whether the caller may.
 func (s *session) serve(p part) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.parked || s.served != nobody {
+	if !s.attached || s.served != nobody {
 		return false
 	}
 	s.served = p
 	return true
 }
 
-// servePing begins to serve a ping. It may not be written while the place serves the session something else, which is life enough.
+// servePing begins to serve a ping. It may not be written while the registration serves the session something else, which is life enough.
 // A session with goroutines has nothing to begin.
 func (s *session) servePing() (serving, may bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case !s.parked:
+	case !s.attached:
 		return false, true
 	case s.served != nobody:
 		return false, false
@@ -81,7 +81,7 @@ func (s *session) servePing() (serving, may bool) {
 	return true, true
 }
 
-// Ready serves a session that is parked: one of its ends can be read from. It waits for nothing before Blocked was called, and may
+// Ready serves a session that is attached: one of its ends can be read from. It waits for nothing before Blocked was called, and may
 // take as long as the session has goroutines after that.
 func (s *session) Ready(e End) {
 	if e == DeviceEnd {
@@ -121,21 +121,21 @@ func (s *session) servedWell() bool {
 	}
 	s.served = nobody
 	if s.oneWay.found() || s.ending() {
-		s.unpark()
+		s.resume()
 	}
 	return true
 }
 
-// Blocked is called by the goroutine that serves the session, before it waits. It reports whether that is the place's.
+// Blocked is called by the goroutine that serves the session, before it waits. It reports whether that is the registration's.
 func (s *session) Blocked() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.parked || s.served == nobody {
+	if !s.attached || s.served == nobody {
 		return false
 	}
 	p := s.served
 	s.served = nobody
-	s.leavePark()
+	s.detach()
 	s.upRuns, s.downRuns = true, true
 	if p != servedUp { // its goroutine is the pump up, once it has written
 		go s.runUp()

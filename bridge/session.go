@@ -41,13 +41,13 @@ type session struct {
 	broker   Broker
 	farewell bool // both ends are being closed: their deadlines belong to the goroutine that does it
 	// cancelDial ends the dial under way; nil while there is none.
-	cancelDial context.CancelFunc
-	place      Place // where the session may park; nil if it cannot
-	parked     bool  // no goroutine: see park.go
-	killed     bool  // both connections are to be closed at once
+	cancelDial   context.CancelFunc
+	registration Registration // where the session may attach; nil if it cannot
+	attached     bool         // no goroutine: see attach.go
+	killed       bool         // both connections are to be closed at once
 	// The pumps that have goroutines.
 	upRuns, downRuns bool
-	// served is what a parked session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and
+	// served is what an attached session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and
 	// only where no pump runs, so that the pumps may read it without.
 	served part
 	oneWay oneWay // of what is served
@@ -57,13 +57,13 @@ type session struct {
 
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
-	devPart bool // the device has a part of a long packet
-	devDone bool // the bridge's own last packet was sent, or its turn is over: no other may follow
-	devOpen bool // the device has CONNACK
-	held    held // packets of the bridge's own that wait for one of these, or for their turn
+	devPart bool       // the device has a part of a long packet
+	devDone bool       // the bridge's own last packet was sent, or none may be any more
+	devOpen bool       // the device has CONNACK
+	own     ownPackets // packets of the bridge's own that wait for one of these, or for acknowledgements before them
 
 	// Owned by pumpUp.
-	unsent      int  // bytes of held that no write was tried for yet
+	unsent      int  // bytes of own that no write was tried for yet
 	filterBytes int  // of packets with topic filters since the last read
 	inspecting  bool // the session is one of Bridge.inspecting
 
@@ -162,9 +162,9 @@ func (s *session) end(r *Reason, err error) {
 		s.cancelDial()
 	}
 	switch {
-	case s.parked && s.served != nobody: // whoever serves it will see
-	case s.parked:
-		s.unpark()
+	case s.attached && s.served != nobody: // whoever serves it will see
+	case s.attached:
+		s.resume()
 	case !s.farewell:
 		s.interrupt(r)
 		s.wakeOther()
@@ -203,11 +203,11 @@ func (s *session) run() {
 		s.finish()
 		return
 	}
-	s.findPlace()
+	s.register()
 	s.pump()
 }
 
-// pump moves packets both ways until the session is over or parks. It is the goroutine of the pump up, and starts the other.
+// pump moves packets both ways until the session is over or attaches. It is the goroutine of the pump up, and starts the other.
 func (s *session) pump() {
 	s.mu.Lock()
 	s.upRuns, s.downRuns = true, true
@@ -237,7 +237,7 @@ func (s *session) runDown() {
 	s.over(&s.downRuns)
 }
 
-// rest ends a pump's goroutine because the session pauses; the second one parks the session. False says that there is no pause any
+// rest ends a pump's goroutine because the session pauses; the second one attaches the session. False says that there is no pause any
 // more, and the pump must go on.
 func (s *session) rest(runs *bool) bool {
 	s.mu.Lock()
@@ -248,7 +248,7 @@ func (s *session) rest(runs *bool) bool {
 	*runs = false
 	last := !s.upRuns && !s.downRuns
 	s.mu.Unlock()
-	if last && !s.park() {
+	if last && !s.attach() {
 		go s.pump()
 	}
 	return true
@@ -274,7 +274,7 @@ func (s *session) finish() {
 	if !s.goodbyeSaid() {
 		s.sayGoodbye()
 	}
-	s.leavePlace()
+	s.deregister()
 	s.memory.release()
 	if s.broker.Conn != nil {
 		s.broker.Close()

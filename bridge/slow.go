@@ -46,7 +46,7 @@ func (w *watched) of(e End) *writing {
 
 // taken returns a number that changes with every byte that the peer of one end takes. The caller holds mu.
 func (s *session) taken(e End) (uint64, bool) {
-	if s.parked {
+	if s.attached {
 		return 0, false // no write waits: whoever serves it gives the connections back before
 	}
 	return socket.Taken(s.endConn(e))
@@ -72,7 +72,7 @@ func (s *session) prolong(running time.Duration) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.killed || s.parked {
+	if s.killed || s.attached {
 		return
 	}
 	soon := time.Now().Add(goodbyeTime)

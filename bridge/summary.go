@@ -12,21 +12,21 @@ import (
 
 // Keys of log attributes. All of the bridge's log lines use these, those below and no others.
 const (
-	keySession  = "session"
-	keyDevice   = "device"
-	keyClientID = "client_id"
-	keyMQTT     = "mqtt"
-	keyBroker   = "broker"
-	keyReason   = "reason"
-	keyError    = "error"
-	keyDuration = "duration"
-	keyUp       = "up"
-	keyDown     = "down"
-	keyPackets  = "packets"
-	keyBytes    = "bytes"
-	keyHeld     = "held"
-	keyPanic    = "panic"
-	keyStack    = "stack"
+	keySession   = "session"
+	keyDevice    = "device"
+	keyClientID  = "client_id"
+	keyMQTT      = "mqtt"
+	keyBroker    = "broker"
+	keyReason    = "reason"
+	keyError     = "error"
+	keyDuration  = "duration"
+	keyUp        = "up"
+	keyDown      = "down"
+	keyPackets   = "packets"
+	keyBytes     = "bytes"
+	keyThrottled = "throttled"
+	keyPanic     = "panic"
+	keyStack     = "stack"
 
 	keyUserAgent = "user_agent"
 	keyUsername  = "username"
@@ -101,11 +101,11 @@ func (s *session) summary(c *cause) []slog.Attr {
 	return attrs
 }
 
-// direction tells what a pump has moved, and for how long a quota held it back if one did.
+// direction tells what a pump has moved, and for how long a quota throttled it if one did.
 func direction(key string, p *pump, bytes uint64) slog.Attr {
 	attrs := []any{slog.Uint64(keyPackets, p.tally.total), slog.Uint64(keyBytes, bytes)}
 	if p.usage.time > 0 {
-		attrs = append(attrs, slog.Duration(keyHeld, p.usage.time.Round(time.Millisecond)))
+		attrs = append(attrs, slog.Duration(keyThrottled, p.usage.time.Round(time.Millisecond)))
 	}
 	return slog.Group(key, attrs...)
 }

@@ -12,15 +12,15 @@ import (
 
 // watched is what the watch remembers of a session: when each counter last moved.
 type watched struct {
-	heard      moved[uint64] // bytes from the device
-	fromBroker moved[uint64]
-	toDevice   writing       // writes to the device
-	toBroker   writing       // writes to the broker
-	held       moved[uint32] // the times that the pump up was held back
-	heldDown   moved[uint32] // the times that the pump down was
-	stuck      time.Duration // for which something that is under way has not moved
-	pinged     time.Duration
-	ending     time.Duration // when the session was first seen to end; 0: it goes on
+	heard         moved[uint64] // bytes from the device
+	fromBroker    moved[uint64]
+	toDevice      writing       // writes to the device
+	toBroker      writing       // writes to the broker
+	throttled     moved[uint32] // the times that the pump up was throttled
+	throttledDown moved[uint32] // the times that the pump down was
+	stuck         time.Duration // for which something that is under way has not moved
+	pinged        time.Duration
+	ending        time.Duration // when the session was first seen to end; 0: it goes on
 }
 
 // moved is when a counter was last seen to change.
@@ -75,7 +75,7 @@ func (b *Bridge) watch(ctx context.Context) {
 		}
 		r.look(now, sessions)
 		clear(sessions) // an ended session is not kept alive by the slice
-		t.look(now, int(b.parked.Load()))
+		t.look(now, int(b.attached.Load()))
 	}
 }
 
@@ -99,9 +99,9 @@ func (a *awake) at(now time.Duration) time.Duration {
 // tidy gives memory back to the system when many sessions have fallen quiet. They have freed their stacks and buffers, but
 // nothing is allocated then that would make the collector run, and it would keep them for minutes.
 type tidy struct {
-	parked int           // at the last look
-	done   int           // parked when memory was given back last
-	last   time.Duration // when that was
+	attached int           // at the last look
+	done     int           // attached when memory was given back last
+	last     time.Duration // when that was
 }
 
 const (
@@ -109,18 +109,18 @@ const (
 	tidyPause = 10 * time.Second
 )
 
-func (t *tidy) look(now time.Duration, parked int) {
-	settled := parked == t.parked
-	t.parked = parked
-	t.done = min(t.done, parked)
-	if settled && parked-t.done >= tidyEach && now-t.last > tidyPause {
-		t.done, t.last = parked, now
+func (t *tidy) look(now time.Duration, attached int) {
+	settled := attached == t.attached
+	t.attached = attached
+	t.done = min(t.done, attached)
+	if settled && attached-t.done >= tidyEach && now-t.last > tidyPause {
+		t.done, t.last = attached, now
 		runtime.GC() // empties the pools into their second half, which the next collection frees
 		debug.FreeOSMemory()
 	}
 }
 
-// check ends the session if it is late. Deadlines are held against now, silence and waiting against running, the time without what the
+// check ends the session if it is late. Deadlines are compared with now, silence and waiting against running, the time without what the
 // process slept. Called by the watch only.
 func (s *session) check(now, running time.Duration) {
 	l := s.b.limits()
@@ -157,22 +157,22 @@ func (s *session) check(now, running time.Duration) {
 	}
 	// While the broker does not read, or a quota holds us back, we do not read: the silence is not the device's, and begins when that
 	// is over.
-	held := s.up.usage.held.Load()
-	silence := min(w.heard.still(s.upBytes.Load(), running), stalled, w.held.still(held, running))
-	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|held)&1 == 0 && silence > time.Duration(limit) {
+	throttled := s.up.usage.throttled.Load()
+	silence := min(w.heard.still(s.upBytes.Load(), running), stalled, w.throttled.still(throttled, running))
+	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|throttled)&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
 	fromBroker := w.fromBroker.still(s.downBytes.Load(), running)
-	heldDown := s.down.usage.held.Load()
+	throttledDown := s.down.usage.throttled.Load()
 	if !s.checkPartial(standing{
-		up: silence, readsUp: (toBroker|held)&1 == 0,
-		down: min(fromBroker, still, w.heldDown.still(heldDown, running)), readsDown: (toDevice|heldDown)&1 == 0,
+		up: silence, readsUp: (toBroker|throttled)&1 == 0,
+		down: min(fromBroker, still, w.throttledDown.still(throttledDown, running)), readsDown: (toDevice|throttledDown)&1 == 0,
 		toDevice: still, writesDown: toDevice&1 == 1, toBroker: stalled, writesUp: toBroker&1 == 1,
 	}) {
 		return
 	}
-	if held |= heldDown; (toDevice|toBroker|held)&1 == 1 { // who waits for a write or a quota is not quiet
+	if throttled |= throttledDown; (toDevice|toBroker|throttled)&1 == 1 { // who waits for a write or a quota is not quiet
 		s.carryOn()
 	} else {
 		s.pause()

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// access checks what can be said about access without opening its files; the rest is found when the door is built.
+// access checks what can be said about access without opening its files; the rest is found when access control is built.
 func (c *checker) access() {
 	c.accessSources()
 	c.accessRules()

@@ -13,7 +13,7 @@ func (c *checker) listeners() {
 	if len(c.cfg.Listen) == 0 {
 		c.refuse("listen", flawf("write at least one address, such as :8083", "is empty"))
 	}
-	taken := new([]place)
+	taken := new([]listenAddress)
 	for i, text := range c.cfg.Listen {
 		path := fmt.Sprintf("listen[%d]", i)
 		address, err := ParseListen(text)
@@ -60,8 +60,8 @@ func (c *checker) adminHosts() {
 	}
 }
 
-// place is where something listens.
-type place struct {
+// listenAddress is where something listens.
+type listenAddress struct {
 	path string // the key that says so
 	host string // of TCP; the file of a socket
 	port string // "" for a socket
@@ -69,7 +69,7 @@ type place struct {
 
 // meets reports whether two cannot listen at the same time. A wildcard takes the port on every address: the one of IPv4 on those
 // of IPv4, the others on all.
-func (p place) meets(q place) bool {
+func (p listenAddress) meets(q listenAddress) bool {
 	if p.port != q.port {
 		return false
 	}
@@ -81,8 +81,8 @@ func (p place) meets(q place) bool {
 }
 
 // claim notes that the address at path is taken, and a problem if it already was. Port 0 is a different port each time.
-func (c *checker) claim(taken *[]place, path, text string, address Address) {
-	p := place{path: path, host: address.Address}
+func (c *checker) claim(taken *[]listenAddress, path, text string, address Address) {
+	p := listenAddress{path: path, host: address.Address}
 	if host, port, err := net.SplitHostPort(address.Address); err == nil && address.Network == "tcp" {
 		if p.port = strings.TrimLeft(port, "0"); p.port == "" {
 			return

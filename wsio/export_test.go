@@ -5,7 +5,7 @@ import (
 	"unsafe"
 )
 
-// What the tests of package wsio_test reach past the public door for: connections without a handshake, and the decoder.
+// What the tests of package wsio_test reach past the public names for: connections without a handshake, and the decoder.
 
 // NewConn wraps a connection as if its handshake were done.
 func NewConn(nc net.Conn, early []byte, maxFrame int) *Conn {

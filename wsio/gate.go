@@ -25,7 +25,7 @@ const sharedGrace = 250 * time.Millisecond
 
 // Gate counts the connections that are not a WebSocket yet, from accept on and by address, and keeps them below a limit.
 //
-// When all places are taken, the address that has the most of them gives one up, so that one address cannot shut out the others. A
+// When all slots are taken, the address that has the most of them gives one up, so that one address cannot shut out the others. A
 // connection of a machine that speaks for many devices, such as a proxy that has not named the device yet, or of a unix socket,
 // counts as an address of its own. docs/decisions/0013-fair-handshakes.md has the reasons. One gate serves all listeners of a
 // process; its work for a connection grows with the logarithm of the number of addresses.
@@ -34,13 +34,13 @@ type Gate struct {
 
 	mu     sync.Mutex
 	used   int                     // guarded by mu
-	groups groupHeap               // guarded by mu; the one to give up a place is first
+	groups groupHeap               // guarded by mu; the one to give up a slot is first
 	byKey  map[netip.Prefix]*group // guarded by mu; the same
 	shared group                   // guarded by mu; connections that count as an address of their own each
-	freed  chan struct{}           // guarded by mu; closed when a place comes free; nil while nobody waits
+	freed  chan struct{}           // guarded by mu; closed when a slot comes free; nil while nobody waits
 }
 
-// NewGate returns a gate with all places free.
+// NewGate returns a gate with all slots free.
 func NewGate(opts GateOptions) *Gate {
 	if opts.AddressBits == 0 {
 		opts.AddressBits = 64
@@ -52,8 +52,8 @@ func NewGate(opts GateOptions) *Gate {
 type entry struct {
 	conn       *pendingConn
 	device     net.Addr  // as far as it is known
-	since      time.Time // when it got the place
-	group      *group    // nil: it has no place
+	since      time.Time // when it got the slot
+	group      *group    // nil: it has no slot
 	prev, next *entry    // in its group, by age
 }
 
@@ -68,14 +68,14 @@ type group struct {
 
 // verdict is what the gate makes of a connection.
 type verdict struct {
-	cause  Cause         // "": there is a place, or there will be one
-	victim *entry        // who has lost its place to it; the connection itself if there is none for it
+	cause  Cause         // "": there is a slot, or there will be one
+	victim *entry        // who has lost its slot to it; the connection itself if there is none for it
 	device net.Addr      // of the victim
 	freed  chan struct{} // not nil: ask again when it is closed,
 	wait   time.Duration // or after this time
 }
 
-// enter asks for a place. shared says that the address stands for many devices.
+// enter asks for a slot. shared says that the address stands for many devices.
 func (g *Gate) enter(e *entry, device net.Addr, shared bool) verdict {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -105,7 +105,7 @@ func (g *Gate) move(e *entry, device net.Addr) (v verdict) {
 	return v
 }
 
-// leave gives the place back. It may be called more than once.
+// leave gives the slot back. It may be called more than once.
 func (g *Gate) leave(e *entry) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -115,7 +115,7 @@ func (g *Gate) leave(e *entry) {
 	}
 }
 
-// judge finds a place for a connection of the address. The caller holds mu.
+// judge finds a slot for a connection of the address. The caller holds mu.
 func (g *Gate) judge(e *entry, key netip.Prefix) verdict {
 	own := g.size(key) + 1
 	if g.opts.PerAddress > 0 && own > g.opts.PerAddress {
@@ -135,7 +135,7 @@ func (g *Gate) judge(e *entry, key netip.Prefix) verdict {
 	}
 	switch {
 	case own > share && own > most.n:
-		// The newcomer's own address has the most. If each newcomer took the place of an older one, nobody of a crowd behind one
+		// The newcomer's own address has the most. If each newcomer took the slot of an older one, nobody of a crowd behind one
 		// address, each with a handshake of some milliseconds to calculate, would get to the end of it.
 		if oldest := g.byKey[key].oldest; g.wait(oldest, g.opts.Grace) == 0 {
 			return g.give(oldest, CauseHandshakesFull)
@@ -147,7 +147,7 @@ func (g *Gate) judge(e *entry, key netip.Prefix) verdict {
 	return g.judgeByAge(most.oldest)
 }
 
-// judgeByAge finds a place where no address has more than its share. The caller holds mu.
+// judgeByAge finds a slot where no address has more than its share. The caller holds mu.
 func (g *Gate) judgeByAge(oldest *entry) verdict {
 	v := verdict{wait: forever}
 	if g.shared.n > 0 {
@@ -177,7 +177,7 @@ func (g *Gate) wait(e *entry, grace time.Duration) time.Duration {
 	return max(time.Until(e.since.Add(grace)), 0)
 }
 
-// give takes a place away. The caller holds mu.
+// give takes a slot away. The caller holds mu.
 func (g *Gate) give(victim *entry, cause Cause) verdict {
 	v := verdict{cause: cause, victim: victim, device: victim.device}
 	g.remove(victim)
@@ -207,7 +207,7 @@ func (g *Gate) size(key netip.Prefix) int {
 	return 0
 }
 
-// add gives a place. The caller holds mu.
+// add gives a slot. The caller holds mu.
 func (g *Gate) add(e *entry, key netip.Prefix) {
 	e.since = time.Now()
 	g.used++
@@ -229,7 +229,7 @@ func (g *Gate) add(e *entry, key netip.Prefix) {
 	}
 }
 
-// remove takes the place of an entry that has one. The caller holds mu.
+// remove takes the slot of an entry that has one. The caller holds mu.
 func (g *Gate) remove(e *entry) {
 	gr := e.group
 	gr.unlink(e)

@@ -90,7 +90,7 @@ func (r *waitingRoom) wants(accepted int, dropped map[string]wsio.Cause) {
 
 type drops = map[string]wsio.Cause
 
-// TestGateTakesFromTheGreedy: with all places taken, the address that has most of them loses its oldest to one from elsewhere.
+// TestGateTakesFromTheGreedy: with all slots taken, the address that has most of them loses its oldest to one from elsewhere.
 func TestGateTakesFromTheGreedy(t *testing.T) {
 	for name, attacker := range map[string]func(i int) string{
 		"IPv4":     func(int) string { return "192.0.2.1" },
@@ -181,11 +181,11 @@ func TestGatePerAddress(t *testing.T) {
 	})
 }
 
-// TestGateUnderChurn: whatever comes and goes in whatever order, there are never more than the limit and each place is found again.
+// TestGateUnderChurn: whatever comes and goes in whatever order, there are never more than the limit and each slot is found again.
 func TestGateUnderChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const places = 16
-		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: places, Grace: time.Second}, wsio.ListenerOptions{})
+		const slots = 16
+		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: slots, Grace: time.Second}, wsio.ListenerOptions{})
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 1))
 		var open []net.Conn
@@ -202,7 +202,7 @@ func TestGateUnderChurn(t *testing.T) {
 				open = append(open, <-r.accepted)
 			}
 			open = alive(open)
-			if len(open) > places {
+			if len(open) > slots {
 				t.Fatalf("seed %d: %d are open", seed, len(open))
 			}
 		}
@@ -213,11 +213,11 @@ func TestGateUnderChurn(t *testing.T) {
 		for synctest.Wait(); len(r.accepted) > 0; {
 			_ = (<-r.accepted).Close()
 		}
-		for i := range places {
+		for i := range slots {
 			r.comes(fmt.Sprintf("203.0.113.%d", i))
 		}
-		if n := len(r.accepted); n != places {
-			t.Errorf("seed %d: %d places are left of %d", seed, n, places)
+		if n := len(r.accepted); n != slots {
+			t.Errorf("seed %d: %d slots are left of %d", seed, n, slots)
 		}
 	})
 }

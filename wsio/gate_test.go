@@ -108,9 +108,9 @@ func (s *bubbleServer) serves(t *testing.T) bool {
 	}
 }
 
-// TestGateGivesPlacesBack however a connection ends: each way is gone more often than there are places.
+// TestGateGivesPlacesBack however a connection ends: each way is gone more often than there are slots.
 func TestGateGivesPlacesBack(t *testing.T) {
-	const places = 3
+	const slots = 3
 	ways := map[string]func(t *testing.T, s *bubbleServer, device net.Conn){
 		"gone_without_a_byte": func(*testing.T, *bubbleServer, net.Conn) {},
 		"half_a_request": func(_ *testing.T, _ *bubbleServer, device net.Conn) {
@@ -143,15 +143,15 @@ func TestGateGivesPlacesBack(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: places}), nil)
+				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: slots}), nil)
 				defer s.close(t)
-				for range 2 * places {
+				for range 2 * slots {
 					device := s.l.dial()
 					way(t, s, device)
 					_ = device.Close()
 					synctest.Wait()
 				}
-				for i := range 2 * places { // and no place was given back twice, which would show as a deadlock here
+				for i := range 2 * slots { // and no slot was given back twice, which would show as a deadlock here
 					if !s.serves(t) {
 						t.Fatalf("device %d was not served", i)
 					}
@@ -161,14 +161,14 @@ func TestGateGivesPlacesBack(t *testing.T) {
 	}
 }
 
-// TestGateGivesPlacesBackAfterBadTLS: a handshake that fails holds no place.
+// TestGateGivesPlacesBackAfterBadTLS: a handshake that fails holds no slot.
 func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
-	const places = 2
+	const slots = 2
 	config := tlsConfig(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: places}), config)
+		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: slots}), config)
 		defer s.close(t)
-		for range 2 * places {
+		for range 2 * slots {
 			device := s.l.dial()
 			got := newCollector(device)
 			_, _ = device.Write([]byte("\x16\x03\x01\x00\x02no, this is not TLS"))
@@ -183,7 +183,7 @@ func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
 	})
 }
 
-// TestGateGivesPlacesBackUnderTLS: an upgraded device gives its place back although TLS keeps the gate's connection.
+// TestGateGivesPlacesBackUnderTLS: an upgraded device gives its slot back although TLS keeps the gate's connection.
 func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
 	config := tlsConfig(t)
 	config.NextProtos = []string{"h2"} // overruled: nobody speaks it here
@@ -210,7 +210,7 @@ func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
 	})
 }
 
-// TestGateLimits: while all places are taken nobody is served, and each that comes free serves one more.
+// TestGateLimits: while all slots are taken nobody is served, and each that comes free serves one more.
 func TestGateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 2}), nil)
@@ -224,12 +224,12 @@ func TestGateLimits(t *testing.T) {
 		_ = first.Close()
 		synctest.Wait()
 		if !s.serves(t) {
-			t.Error("the place was not given back")
+			t.Error("the slot was not given back")
 		}
 	})
 }
 
-// TestGateIsSharedFairly: a listener to which nobody comes takes no place from the others.
+// TestGateIsSharedFairly: a listener to which nobody comes takes no slot from the others.
 func TestGateIsSharedFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		gate := wsio.NewGate(wsio.GateOptions{Handshakes: 1})
@@ -245,7 +245,7 @@ func TestGateIsSharedFairly(t *testing.T) {
 	})
 }
 
-// TestGateCloseWhileFull stops Accept and closes the connection that waited for a place.
+// TestGateCloseWhileFull stops Accept and closes the connection that waited for a slot.
 func TestGateCloseWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes := newPipeListener()
@@ -300,12 +300,12 @@ func TestAttack1_slow_headers(t *testing.T) {
 			t.Errorf("got %q", b)
 		}
 		if !s.serves(t) {
-			t.Error("the place was not given back")
+			t.Error("the slot was not given back")
 		}
 	})
 }
 
-// TestAttack2_silence: connections that say nothing, or half a TLS greeting, lose their places in time.
+// TestAttack2_silence: connections that say nothing, or half a TLS greeting, lose their slots in time.
 func TestAttack2_silence(t *testing.T) {
 	config := tlsConfig(t)
 	for name, c := range map[string]struct {

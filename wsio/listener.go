@@ -88,7 +88,7 @@ type gatedListener struct {
 	close  error
 }
 
-// Accept waits for a connection, then for a place at the gate. In the other order a listener to which nobody comes would keep a
+// Accept waits for a connection, then for a slot at the gate. In the other order a listener to which nobody comes would keep a
 // place from the others.
 func (l *gatedListener) Accept() (net.Conn, error) {
 	for {
@@ -110,7 +110,7 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 	}
 }
 
-// enter waits until a connection has a place, or reports that there is none for it: then it is closed.
+// enter waits until a connection has a slot, or reports that there is none for it: then it is closed.
 func (l *gatedListener) enter(c *pendingConn) (taken bool, err error) {
 	peer := c.raw.RemoteAddr()
 	shared := c.awaitsHeader() || l.opts.Shared != nil && l.opts.Shared().has(peer)
@@ -128,7 +128,7 @@ func (l *gatedListener) enter(c *pendingConn) (taken bool, err error) {
 	}
 }
 
-// wait waits for a place to come free, or for the time that the gate gives those who are there.
+// wait waits for a slot to come free, or for the time that the gate gives those who are there.
 func (l *gatedListener) wait(v verdict) error {
 	timer := time.NewTimer(v.wait)
 	defer timer.Stop()

@@ -250,7 +250,7 @@ func (c *pendingConn) linger() {
 	}
 }
 
-// drop ends a connection that has lost its place at the gate, and tells the peer if it was told nothing yet. It is called by others than the
+// drop ends a connection that has lost its slot at the gate, and tells the peer if it was told nothing yet. It is called by others than the
 // connection's own goroutine and does not wait: what it writes, it writes into an empty buffer.
 func (c *pendingConn) drop(v verdict) {
 	free := c.answering.TryLock() // otherwise an answer is on its way
@@ -274,7 +274,7 @@ func (c *pendingConn) hears() bool {
 
 const dropTime = time.Second // for the end of a pipe: a socket with an empty buffer never makes a writer wait
 
-// Close gives the place back.
+// Close gives the slot back.
 func (c *pendingConn) Close() error {
 	c.listener.gate.leave(&c.spot)
 	if t := c.tls.Load(); t != nil && c.phase.Load() != phaseOver {
@@ -319,7 +319,7 @@ func (c *pendingConn) bounded(t time.Time) time.Time {
 	return t
 }
 
-// release gives back the place at the gate of a connection that became a WebSocket, unless it keeps it, and takes the wrappers off
+// release gives back the slot at the gate of a connection that became a WebSocket, unless it keeps it, and takes the wrappers off
 // where nothing else refers to them. device is what a PROXY header said that came off with them, and early what they had read and nobody has
 // taken yet.
 func release(nc net.Conn, keep bool) (below net.Conn, device net.Addr, early []byte) {

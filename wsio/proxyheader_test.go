@@ -235,7 +235,7 @@ func TestProxyCheck(t *testing.T) {
 	}
 }
 
-// TestAttack41_slow_header: a header that drips, or never comes, is cut in time and gives its place back.
+// TestAttack41_slow_header: a header that drips, or never comes, is cut in time and gives its slot back.
 func TestAttack41_slow_header(t *testing.T) {
 	for name, header := range map[string]string{"v2": proxyV2(0x21, 0x11, fromV4+"\x04\x0f\x00"+strings.Repeat("x", 0xf00)), "silence": ""} {
 		t.Run(name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package access is the door: it finds out who a device is, builds the CONNECT that the broker gets, and says what the device
+// Package access finds out who a device is, builds the CONNECT that the broker gets, and says what the device
 // may do.
 //
 // A device proves who it is at the HTTP handshake, and an [Identity] comes of it. The [Gate] asks its sources in their order:

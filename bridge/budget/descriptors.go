@@ -5,7 +5,7 @@ import "os"
 const (
 	// ownDescriptors are those of the process itself: listeners, the operator, files that are read again, probes of brokers.
 	ownDescriptors = 64
-	// keptHandshakes are left for devices that knock, however many sessions are wanted.
+	// keptHandshakes are left for devices that ask, however many sessions are wanted.
 	keptHandshakes = 128
 )
 

@@ -16,11 +16,11 @@ type resource struct {
 	reason *bridge.Reason
 	limit  int64
 
-	used    atomic.Int64
-	full    atomic.Bool            // no room, when it was looked at last
-	held    atomic.Int32           // looks for which it counts as full whatever they show
-	failure atomic.Pointer[string] // what could not be done for want of it, since the last look
-	refused atomic.Uint64          // devices, ever
+	used     atomic.Int64
+	full     atomic.Bool            // no room, when it was looked at last
+	counting atomic.Int32           // looks for which it counts as full whatever they show
+	failure  atomic.Pointer[string] // what could not be done for want of it, since the last look
+	refused  atomic.Uint64          // devices, ever
 
 	// Owned by Run.
 	pressed bool
@@ -39,18 +39,18 @@ const (
 func (r *resource) short(err error) {
 	text := err.Error()
 	r.failure.Store(&text)
-	r.held.Store(int32(shortFor / lookEach))
+	r.counting.Store(int32(shortFor / lookEach))
 	r.full.Store(true)
 }
 
 // see notes what a look has shown. Called by Run only.
 func (r *resource) see(used int64, full bool) {
 	r.used.Store(used)
-	if r.held.Load() > 0 {
-		r.held.Add(-1)
+	if r.counting.Load() > 0 {
+		r.counting.Add(-1)
 	}
 	r.full.Store(full)
-	if r.held.Load() > 0 { // asked last: short may have come between
+	if r.counting.Load() > 0 { // asked last: short may have come between
 		r.full.Store(true)
 	}
 }

@@ -19,20 +19,20 @@ type socket interface {
 	CloseWrite() error
 }
 
-// conn is one end of a session. While std is there it passes everything on to it. While the session is parked it owns the
-// descriptor itself: a read that finds nothing gives os.ErrDeadlineExceeded, and a write that finds no room has the place give the
+// conn is one end of a session. While std is there it passes everything on to it. While the session is attached it owns the
+// descriptor itself: a read that finds nothing gives os.ErrDeadlineExceeded, and a write that finds no room has the registration give the
 // session its goroutines back, and goes on with std.
 //
 // std changes only while nothing else uses the connection, which the session sees to.
 type conn struct {
-	place         *Place
+	registration  *Registration
 	std           socket
 	fd            int // while std is nil
 	local, remote net.Addr
 }
 
-func newConn(p *Place, s socket) conn {
-	return conn{place: p, std: s, fd: -1, local: s.LocalAddr(), remote: s.RemoteAddr()}
+func newConn(p *Registration, s socket) conn {
+	return conn{registration: p, std: s, fd: -1, local: s.LocalAddr(), remote: s.RemoteAddr()}
 }
 
 // take takes the descriptor out of the Go runtime's poller, for which there is no other way than to close a copy of it.
@@ -90,7 +90,7 @@ func (c *conn) Write(b []byte) (n int, err error) {
 		case err == nil:
 			n += wrote
 		case errors.Is(err, unix.EAGAIN):
-			c.place.Block()
+			c.registration.Block()
 			if c.std == nil {
 				return n, c.failed("write", err) // nobody serves the session: that cannot be
 			}

@@ -13,7 +13,7 @@ func New(int) (*Loops, error) { return nil, ErrUnsupported }
 // Close does nothing.
 func (*Loops) Close() error { return nil }
 
-// Place returns ErrUnsupported.
-func (*Loops) Place(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
+// Register returns ErrUnsupported.
+func (*Loops) Register(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
 	return nil, ErrUnsupported
 }

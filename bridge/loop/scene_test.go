@@ -151,7 +151,7 @@ func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.bridge = bridge.New(bridge.Options{
 		Upstream: up, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Place: loops.Place,
+		Register: loops.Register,
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },

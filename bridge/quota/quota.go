@@ -84,10 +84,10 @@ func connectLimiter(perMinute int) *rate.Limiter {
 	return rate.NewLimiter(rate.Limit(perMinute)/60, perMinute)
 }
 
-// Knock counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil.
-func (b *Book) Knock(address string) *bridge.Reason {
+// Admit counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil.
+func (b *Book) Admit(address string) *bridge.Reason {
 	if key, ok := b.network(address); ok {
-		switch b.addresses.knock(key, time.Now()) {
+		switch b.addresses.admit(key, time.Now()) {
 		case full:
 			return bridge.ReasonAddressConnections
 		case often:
@@ -97,11 +97,11 @@ func (b *Book) Knock(address string) *bridge.Reason {
 	return nil
 }
 
-// KnockAs counts the same connection, which nothing else speaks against, for the identity that its handshake has proved, "" if nothing,
+// AdmitIdentity counts the same connection, which nothing else speaks against, for the identity that its handshake has proved, "" if nothing,
 // and for all together: strangers without a proof take nothing from the total. It says why it is refused, or nil.
-func (b *Book) KnockAs(identity string) *bridge.Reason {
+func (b *Book) AdmitIdentity(identity string) *bridge.Reason {
 	if b.identities != nil && identity != "" {
-		if why := identityReason(b.identities.knock(b.hash(identity), time.Now())); why != nil {
+		if why := identityReason(b.identities.admit(b.hash(identity), time.Now())); why != nil {
 			return why
 		}
 	}

@@ -15,13 +15,13 @@ import (
 func TestConnections(t *testing.T) {
 	b := New(Options{Address: Limits{Connections: 2}, Identity: Limits{Connections: 1}, AddressBits: 64})
 	one, why := b.Enter("192.0.2.1", "a")
-	if why != nil || b.Knock("192.0.2.1") != nil {
+	if why != nil || b.Admit("192.0.2.1") != nil {
 		t.Fatalf("the first is refused: %v", why)
 	}
-	if why := b.KnockAs("a"); why != bridge.ReasonIdentityConnections {
+	if why := b.AdmitIdentity("a"); why != bridge.ReasonIdentityConnections {
 		t.Errorf("the identity is full, and knocking says %v", why)
 	}
-	if why := b.KnockAs("b"); why != nil {
+	if why := b.AdmitIdentity("b"); why != nil {
 		t.Errorf("another identity is refused: %v", why)
 	}
 	two, why := b.Enter("192.0.2.1", "a")
@@ -29,13 +29,13 @@ func TestConnections(t *testing.T) {
 		t.Errorf("the second session of an identity: %v", why)
 	}
 	three, why := b.Enter("192.0.2.1", "c")
-	if why != bridge.ReasonAddressConnections || b.Knock("192.0.2.1") != bridge.ReasonAddressConnections || b.Knock("192.0.2.2") != nil {
+	if why != bridge.ReasonAddressConnections || b.Admit("192.0.2.1") != bridge.ReasonAddressConnections || b.Admit("192.0.2.2") != nil {
 		t.Errorf("the third session of an address: %v", why)
 	}
 	for _, s := range []*Share{one, two, three} {
 		s.Leave()
 	}
-	if b.Knock("192.0.2.1") != nil || b.KnockAs("a") != nil {
+	if b.Admit("192.0.2.1") != nil || b.AdmitIdentity("a") != nil {
 		t.Error("no room though all have left")
 	}
 	if len(b.addresses.entries)+len(b.identities.entries) > 0 {
@@ -57,28 +57,28 @@ func TestConnectRate(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.o.AddressBits = 64
 				b := New(c.o)
-				knock := func() *bridge.Reason {
-					if why := b.Knock("192.0.2.1"); why != nil {
+				admit := func() *bridge.Reason {
+					if why := b.Admit("192.0.2.1"); why != nil {
 						return why
 					}
-					return b.KnockAs("a")
+					return b.AdmitIdentity("a")
 				}
 				for i := range 6 {
-					if why := knock(); why != nil {
-						t.Fatalf("knock %d: %v", i, why)
+					if why := admit(); why != nil {
+						t.Fatalf("admit %d: %v", i, why)
 					}
 				}
 				for range 3 {
-					if why := knock(); why != c.want {
+					if why := admit(); why != c.want {
 						t.Errorf("beyond the rate: %v", why)
 					}
 					time.Sleep(10 * time.Second)
-					if why := knock(); why != nil {
+					if why := admit(); why != nil {
 						t.Errorf("ten seconds later: %v", why)
 					}
 				}
-				others := b.KnockAs("b")
-				if (others == nil) != (name != "total") || b.Knock("192.0.2.2") != nil {
+				others := b.AdmitIdentity("b")
+				if (others == nil) != (name != "total") || b.Admit("192.0.2.2") != nil {
 					t.Errorf("somebody else: %v", others)
 				}
 			})
@@ -90,10 +90,10 @@ func TestConnectRate(t *testing.T) {
 func TestKnockingTakesNothingFromAll(t *testing.T) {
 	b := New(Options{Identity: Limits{ConnectRate: 1}, Total: Limits{ConnectRate: 2}, AddressBits: 64})
 	for range 10 {
-		b.Knock("192.0.2.1") // and no proof follows
-		b.KnockAs("a")       // one too often
+		b.Admit("192.0.2.1") // and no proof follows
+		b.AdmitIdentity("a") // one too often
 	}
-	if why := b.KnockAs("b"); why != nil {
+	if why := b.AdmitIdentity("b"); why != nil {
 		t.Error(why)
 	}
 }
@@ -140,20 +140,20 @@ func TestNetworks(t *testing.T) {
 		{"@", "@", 64, false}, // a socket file: not counted
 	} {
 		b := New(Options{Address: Limits{ConnectRate: 1}, AddressBits: c.bits})
-		b.Knock(c.one)
-		if refused := b.Knock(c.other) != nil; refused != c.same {
+		b.Admit(c.one)
+		if refused := b.Admit(c.other) != nil; refused != c.same {
 			t.Errorf("%s and %s at %d bits count as one: %v", c.one, c.other, c.bits, refused)
 		}
 	}
 }
 
-// TestMemoryIsBounded however many addresses knock or come and go; who has sessions is never forgotten.
+// TestMemoryIsBounded however many addresses ask, or come and go; who has sessions is never forgotten.
 func TestMemoryIsBounded(t *testing.T) {
 	b := New(Options{Address: Limits{ConnectRate: 1, Connections: 1}, AddressBits: 64})
 	stays, _ := b.Enter("192.0.2.1", "")
 	for i := range 3 * remembered {
 		address := fmt.Sprintf("2001:db8:%x:%x::1", i>>16, i&0xFFFF)
-		b.Knock(address)
+		b.Admit(address)
 		if i%2 == 0 {
 			s, _ := b.Enter(address, "")
 			s.Leave()
@@ -171,7 +171,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if idle != b.addresses.idle {
 		t.Errorf("%d without sessions, counted %d", idle, b.addresses.idle)
 	}
-	if b.Knock("192.0.2.1") != bridge.ReasonAddressConnections {
+	if b.Admit("192.0.2.1") != bridge.ReasonAddressConnections {
 		t.Error("an address with a session was forgotten")
 	}
 	stays.Leave()

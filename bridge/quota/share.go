@@ -44,7 +44,7 @@ func (s *Share) Accepted() *bridge.Reason {
 	if !s.named {
 		return nil
 	}
-	v := s.book.identities.knock(s.identityKey, time.Now())
+	v := s.book.identities.admit(s.identityKey, time.Now())
 	e, ok := s.book.identities.enter(s.identityKey)
 	s.identity.Store(e)
 	if !ok && v == good {
@@ -54,8 +54,8 @@ func (s *Share) Accepted() *bridge.Reason {
 }
 
 // Use takes messages and bytes from every bucket that the session has a share in. The emptiest says how long to wait. The first time, when
-// nothing was moved yet, that is until the buckets that it shares are out of debt: what each session may read before it is counted
-// would otherwise let those who come and go run up any debt.
+// nothing was moved yet, that is until the buckets that it shares are refilled: what each session may read before it is counted
+// would otherwise let those who come and go overdraw them without end.
 func (s *Share) Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int) {
 	now := time.Now()
 	first := !s.queued[d]
@@ -67,7 +67,7 @@ func (s *Share) Use(d mqttio.Direction, messages, bytes int) (wait time.Duration
 		}
 		wait = max(wait, shared[d].take(now, messages, bytes))
 		if first {
-			wait = max(wait, shared[d].debt(now))
+			wait = max(wait, shared[d].refillTime(now))
 		}
 	}
 	return wait, s.book.run[d]
@@ -127,12 +127,12 @@ func take(l *rate.Limiter, now time.Time, n int) (wait time.Duration) {
 	return wait
 }
 
-// debt is how long it is until there is no less than nothing.
-func (b *buckets) debt(now time.Time) time.Duration {
-	return max(debt(b.messages, now), debt(b.bytes, now))
+// refillTime is how long it is until no bucket is overdrawn.
+func (b *buckets) refillTime(now time.Time) time.Duration {
+	return max(refillTime(b.messages, now), refillTime(b.bytes, now))
 }
 
-func debt(l *rate.Limiter, now time.Time) time.Duration {
+func refillTime(l *rate.Limiter, now time.Time) time.Duration {
 	if l == nil {
 		return 0
 	}

@@ -44,8 +44,8 @@ const (
 	often         // too many connections lately
 )
 
-// knock counts a connection, unless it is refused for the number of connections.
-func (t *table[K]) knock(key K, now time.Time) verdict {
+// admit counts a connection, unless it is refused for the number of connections.
+func (t *table[K]) admit(key K, now time.Time) verdict {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[key]
@@ -65,7 +65,7 @@ func (t *table[K]) knock(key K, now time.Time) verdict {
 	return good
 }
 
-// look says what knock would, and counts nothing.
+// look says what admit would say, and counts nothing.
 func (t *table[K]) look(key K, now time.Time) verdict {
 	t.mu.Lock()
 	defer t.mu.Unlock()

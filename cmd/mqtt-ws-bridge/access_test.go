@@ -29,8 +29,8 @@ import (
 	"mqtt-ws-bridge/internal/mosquitto"
 )
 
-// doorRig is a bridge with a door before a Mosquitto that lets in nobody but the user u-dev-1, whose password no device knows.
-type doorRig struct {
+// accessRig is a bridge with access control before a Mosquitto that lets in nobody but the user u-dev-1, whose password no device knows.
+type accessRig struct {
 	t   *testing.T
 	p   *process
 	log *lockedBuffer
@@ -57,7 +57,7 @@ func (b *lockedBuffer) String() string {
 
 const hmacSecret = "CANARY-secret-of-thirty-two-bytes-or-more"
 
-func startDoor(t *testing.T, broker *mosquitto.Broker, change func(*config.Config)) *doorRig {
+func startAccess(t *testing.T, broker *mosquitto.Broker, change func(*config.Config)) *accessRig {
 	t.Helper()
 	cfg := config.Default()
 	cfg.Listen, cfg.Admin.Listen, cfg.Upstream.URLs = []string{"127.0.0.1:0"}, "", []string{"tcp://" + broker.TCP}
@@ -66,7 +66,7 @@ func startDoor(t *testing.T, broker *mosquitto.Broker, change func(*config.Confi
 	if err := config.Validate(cfg); err != nil {
 		t.Fatal(err)
 	}
-	r := &doorRig{t: t, log: new(lockedBuffer)}
+	r := &accessRig{t: t, log: new(lockedBuffer)}
 	var err error
 	if r.p, err = wire(cfg, slog.New(slog.NewJSONHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))); err != nil {
 		t.Fatal(err)
@@ -92,7 +92,7 @@ func startDoor(t *testing.T, broker *mosquitto.Broker, change func(*config.Confi
 }
 
 // device connects and fails the test unless that ends as wanted. It disconnects with the test.
-func (r *doorRig) device(url string, header http.Header, id *tls.Config, want bool) mqtt.Client {
+func (r *accessRig) device(url string, header http.Header, id *tls.Config, want bool) mqtt.Client {
 	r.t.Helper()
 	c := mqtt.NewClient(mqtt.NewClientOptions().AddBroker(url).SetClientID("c-1").SetHTTPHeaders(header).SetTLSConfig(id).
 		SetAutoReconnect(false).SetConnectTimeout(20 * time.Second))
@@ -154,7 +154,7 @@ func TestAccessSources(t *testing.T) {
 	tokens := config.AccessSource{Type: "token", Issuer: "i", Audience: []string{"mqtt"}, Keys: key, In: "bearer"}
 	inQuery := tokens
 	inQuery.In, inQuery.Name = "query", "token"
-	r := startDoor(t, broker, func(cfg *config.Config) {
+	r := startAccess(t, broker, func(cfg *config.Config) {
 		cfg.Listen = append(cfg.Listen, "wss://127.0.0.1:0")
 		cfg.TLS.Cert, cfg.TLS.Key = server.CertFile, server.KeyFile
 		cfg.TLS.ClientAuth, cfg.TLS.ClientCA = "request", authority.File
@@ -193,7 +193,7 @@ func TestAccessSources(t *testing.T) {
 }
 
 // challenged holds what a handshake without a proof is told.
-func (r *doorRig) challenged() {
+func (r *accessRig) challenged() {
 	r.t.Helper()
 	resp, err := http.DefaultTransport.RoundTrip(upgradeRequest(r.t, r.ws))
 	if err != nil {
@@ -323,7 +323,7 @@ func TestAccessKeyRotation(t *testing.T) {
 		fmt.Fprint(w, *body.Load())
 	}))
 	t.Cleanup(issuer.Close)
-	r := startDoor(t, doorBroker(t), func(cfg *config.Config) {
+	r := startAccess(t, doorBroker(t), func(cfg *config.Config) {
 		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"}, KeySet: issuer.URL, Refresh: 50 * time.Millisecond}}
 	})
 	device := r.device(r.ws, bearer(jwtFor(t, jwt.SigningMethodES256, one, "1", time.Hour)), nil, true)
@@ -359,7 +359,7 @@ func TestHangupFetchesKeys(t *testing.T) {
 // TestAccessRules: what a device may do, with the client identifier that the broker gets, through the whole program.
 func TestAccessRules(t *testing.T) {
 	broker := doorBroker(t)
-	r := startDoor(t, broker, func(cfg *config.Config) {
+	r := startAccess(t, broker, func(cfg *config.Config) {
 		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"},
 			Keys: []config.AccessKey{{File: writeFile(t, hmacSecret), Algorithm: "HS256"}}}}
 		cfg.Access.Connect.ClientID = "{{subject}}-{{client_id}}"
@@ -396,7 +396,7 @@ func TestAccessRules(t *testing.T) {
 
 // TestAccessExpiry: a session does not outlive its token.
 func TestAccessExpiry(t *testing.T) {
-	r := startDoor(t, doorBroker(t), func(cfg *config.Config) {
+	r := startAccess(t, doorBroker(t), func(cfg *config.Config) {
 		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"},
 			Keys: []config.AccessKey{{File: writeFile(t, hmacSecret), Algorithm: "HS256"}}}}
 	})

@@ -43,9 +43,9 @@ func TestEveryListenerCauseHasAReason(t *testing.T) {
 	}
 }
 
-// TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or the door says before the upgrade.
+// TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or access control says before the upgrade.
 func TestEveryStatusHasACause(t *testing.T) {
-	door := map[*bridge.Reason]int{
+	byAccess := map[*bridge.Reason]int{
 		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthBusy: 503, bridge.ReasonAuthUnavailable: 503,
 	}
 	quotas := map[*bridge.Reason]int{
@@ -65,7 +65,7 @@ func TestEveryStatusHasACause(t *testing.T) {
 			}
 			continue
 		}
-		if status, ok := door[r]; ok {
+		if status, ok := byAccess[r]; ok {
 			if r.Status != status || r.Close == 0 || r.Connack3 == 0 || r.Connack5 == 0 || (r.RetryAfter > 0) != (status == 429 || status == 503) {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}

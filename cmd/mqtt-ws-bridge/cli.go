@@ -86,7 +86,7 @@ func (c *cli) checkCommand() *cobra.Command {
 			if len(args) == 1 && !c.setFile(cmd, args[0]) {
 				return
 			}
-			cfg, origins := c.load(doorProblems)
+			cfg, origins := c.load(accessProblems)
 			if cfg == nil {
 				return
 			}
@@ -213,7 +213,7 @@ func (c *cli) serve(ctx context.Context) {
 	}
 	log, setLog := newLiveLogger(cfg.Log, c.stderr, c.environ)
 	load := func() (*config.Config, error) {
-		cfg, _, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ, Also: doorProblems})
+		cfg, _, err := config.Load(config.Input{Flags: c.flags, Environ: c.environ, Also: accessProblems})
 		return cfg, err
 	}
 	c.status = serve(ctx, cfg, log, c.stdout, reloading{load, setLog})

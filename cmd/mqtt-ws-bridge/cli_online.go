@@ -37,7 +37,7 @@ func checkOnline(ctx context.Context, cfg *config.Config, out io.Writer) bool {
 		name, answer, err := tryBroker(ctx, cfg, i)
 		say(name, answer, err)
 	}
-	d, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil)
+	d, err := newAccessControl(cfg, slog.New(slog.DiscardHandler), nil)
 	if err != nil || d == nil {
 		return good // what is wrong was said by the check before
 	}

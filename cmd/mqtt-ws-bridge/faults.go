@@ -32,9 +32,9 @@ func (fs faults) Error() string {
 	return strings.Join(texts, "; ")
 }
 
-// doorProblems are all that keep the door from being built.
-func doorProblems(cfg *config.Config, origins config.Origins) config.Problems {
-	_, err := newDoor(cfg, slog.New(slog.DiscardHandler), nil)
+// accessProblems are all that keep access control from being built.
+func accessProblems(cfg *config.Config, origins config.Origins) config.Problems {
+	_, err := newAccessControl(cfg, slog.New(slog.DiscardHandler), nil)
 	if wrong, ok := errors.AsType[faults](err); ok {
 		return wrong.Problems(origins)
 	}

@@ -38,14 +38,14 @@ func (p *process) liveParts() []livePart {
 			func(next *config.Config) (func(), error) {
 				return func() { p.bridge.SetLimits(bridgeLimits(next)) }, nil
 			}},
-		{p.liveAccess(), func(next *config.Config) (func(), error) { return p.door.prepare(next) }},
+		{p.liveAccess(), func(next *config.Config) (func(), error) { return p.access.prepare(next) }},
 		{[]string{"drain"}, func(*config.Config) (func(), error) { return func() {}, nil }}, // read when it begins
 	}
 }
 
-// liveAccess are the keys of access that can change: a door that is not there cannot be put in, and its sources have goroutines.
+// liveAccess are the keys of access that can change: access control that is not there cannot be put in, and its sources have goroutines.
 func (p *process) liveAccess() []string {
-	if p.door == nil {
+	if p.access == nil {
 		return nil
 	}
 	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain"}

@@ -38,7 +38,7 @@ func TestReadyWithoutKeys(t *testing.T) {
 		p, _, _ := startBridge(t, func(cfg *config.Config) {
 			cfg.Access.Sources = append([]config.AccessSource{{Type: "token", In: "bearer", KeySet: keys.URL, Issuer: "i", Audience: []string{"a"}}}, c.sources...)
 		})
-		p.door.fetch(t.Context())
+		p.access.fetch(t.Context())
 		expect := func(status int, noted bool, up string) {
 			t.Helper()
 			w := httptest.NewRecorder()
@@ -54,7 +54,7 @@ func TestReadyWithoutKeys(t *testing.T) {
 		}
 		expect(c.status, true, "0")
 		up.Store(true)
-		p.door.fetch(t.Context())
+		p.access.fetch(t.Context())
 		expect(200, false, "1")
 	}
 }

@@ -25,9 +25,9 @@ func (p *process) reloadAtHangups() {
 			for _, store := range p.tlsStores {
 				_ = store.Reload() // logged, and what was in use stays
 			}
-			if p.door != nil {
-				p.door.reload(true)
-				p.door.fetch(p.ctx)
+			if p.access != nil {
+				p.access.reload(true)
+				p.access.fetch(p.ctx)
 			}
 		case <-p.ctx.Done():
 			return
@@ -35,15 +35,15 @@ func (p *process) reloadAtHangups() {
 	}
 }
 
-// keptDoor is a door that is replaced when its files change. If one of them is not good, all stays as it is. Sessions that there
+// keptAccess is access control that is replaced when its files change. If one of them is not good, all stays as it is. Sessions that there
 // are keep what they were let in with. Safe for concurrent use.
-type keptDoor struct {
+type keptAccess struct {
 	// Set once.
 	files   []string
 	log     *slog.Logger
 	reloads *prometheus.CounterVec
 
-	door atomic.Pointer[door] // never nil
+	access atomic.Pointer[accessControl] // never nil
 
 	mu    sync.Mutex        // held while reloading
 	cfg   *config.Config    // guarded by mu
@@ -51,15 +51,15 @@ type keptDoor struct {
 	fault string            // what was wrong with them, "": nothing; guarded by mu
 }
 
-// keepDoor returns nil if access says nothing.
-func keepDoor(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*keptDoor, error) {
-	k := &keptDoor{cfg: cfg, files: cfg.Access.Files(), log: log}
+// newKeptAccess returns nil if access says nothing.
+func newKeptAccess(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*keptAccess, error) {
+	k := &keptAccess{cfg: cfg, files: cfg.Access.Files(), log: log}
 	k.seen = filewatch.Sum(k.files)
-	d, err := newDoor(cfg, log, nil)
+	d, err := newAccessControl(cfg, log, nil)
 	if err != nil || d == nil {
 		return nil, err
 	}
-	k.door.Store(d)
+	k.access.Store(d)
 	k.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{
 		Namespace: "mqtt_ws_bridge", Name: "access_reloads_total",
 		Help: "Reloads of the files of access, by outcome: ok, or failed, when the previous files stay in use.",
@@ -76,10 +76,10 @@ const (
 	outcomeFailed = "failed"
 )
 
-func (k *keptDoor) current() *door { return k.door.Load() }
+func (k *keptAccess) current() *accessControl { return k.access.Load() }
 
 // watch reloads when files change, until ctx ends.
-func (k *keptDoor) watch(ctx context.Context) {
+func (k *keptAccess) watch(ctx context.Context) {
 	if len(k.files) == 0 {
 		return
 	}
@@ -89,15 +89,15 @@ func (k *keptDoor) watch(ctx context.Context) {
 }
 
 // fetch asks for the keys that are at URLs, which an operator who has withdrawn one does not want to wait for.
-func (k *keptDoor) fetch(ctx context.Context) {
+func (k *keptAccess) fetch(ctx context.Context) {
 	for _, remote := range k.current().remotes {
 		remote.Fetch(ctx)
 	}
 }
 
-// prepare makes the door of another configuration, with the same files.
-func (k *keptDoor) prepare(cfg *config.Config) (use func(), err error) {
-	next, err := newDoor(cfg, k.log, k.current())
+// prepare makes access control of another configuration, with the same files.
+func (k *keptAccess) prepare(cfg *config.Config) (use func(), err error) {
+	next, err := newAccessControl(cfg, k.log, k.current())
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func (k *keptDoor) prepare(cfg *config.Config) (use func(), err error) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.cfg = cfg
-		k.door.Store(next)
+		k.access.Store(next)
 	}, nil
 }
 
@@ -116,7 +116,7 @@ var errNoDoor = errors.New("access would check nothing any more")
 
 // reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
 // twice.
-func (k *keptDoor) reload(asked bool) {
+func (k *keptAccess) reload(asked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	sum := filewatch.Sum(k.files) // before the files are read: a change in between is seen the next time
@@ -124,7 +124,7 @@ func (k *keptDoor) reload(asked bool) {
 		return
 	}
 	k.seen = sum
-	next, err := newDoor(k.cfg, k.log, k.current())
+	next, err := newAccessControl(k.cfg, k.log, k.current())
 	if err != nil {
 		if asked || err.Error() != k.fault {
 			k.log.Warn("access files are not used; the ones before stay in use", "error", err.Error())
@@ -134,7 +134,7 @@ func (k *keptDoor) reload(asked bool) {
 		return
 	}
 	k.fault = ""
-	k.door.Store(next)
+	k.access.Store(next)
 	k.log.Info("access files loaded")
 	k.reloads.WithLabelValues(outcomeOK).Inc()
 }

@@ -15,7 +15,7 @@ import (
 // brings nobody in.
 func TestAccessRulesClaim(t *testing.T) {
 	broker := doorBroker(t)
-	r := startDoor(t, broker, func(cfg *config.Config) {
+	r := startAccess(t, broker, func(cfg *config.Config) {
 		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"},
 			Keys: []config.AccessKey{{File: writeFile(t, hmacSecret), Algorithm: "HS256"}}}}
 		cfg.Access.Rules = []config.AccessRule{{Deny: "all", Topics: []string{"mine/secret"}}}

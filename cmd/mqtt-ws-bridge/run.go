@@ -103,8 +103,8 @@ func (p *process) start() <-chan error {
 		p.wg.Go(func() { store.Run(p.ctx) })
 	}
 	p.wg.Go(p.reloadAtHangups)
-	if p.door != nil {
-		p.wg.Go(func() { p.door.watch(p.ctx) })
+	if p.access != nil {
+		p.wg.Go(func() { p.access.watch(p.ctx) })
 	}
 	return failed
 }

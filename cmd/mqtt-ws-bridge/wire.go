@@ -54,14 +54,14 @@ type process struct {
 	tlsMetrics *tlsfiles.Metrics
 	tlsStores  []*tlsfiles.Store
 	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
-	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and door
+	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and access
 
 	budget       *budget.Budget
 	acceptErrors prometheus.Counter
 
 	bridge      *bridge.Bridge
 	quotas      *quota.Book        // nil if there are none
-	door        *keptDoor          // nil if access says nothing
+	access      *keptAccess        // nil if access says nothing
 	loops       *loop.Loops        // nil where the system has none
 	pool        *upstream.Pool     // nil with the embedded broker
 	embedded    *upstream.Embedded // nil with brokers of the user's
@@ -95,11 +95,11 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 
 func (p *process) wireAccess() error {
 	var err error
-	p.door, err = keepDoor(p.cfg, p.log, p.registry)
-	if err != nil || p.door == nil {
+	p.access, err = newKeptAccess(p.cfg, p.log, p.registry)
+	if err != nil || p.access == nil {
 		return err
 	}
-	for _, remote := range p.door.current().remotes {
+	for _, remote := range p.access.current().remotes {
 		p.wg.Go(func() { remote.Run(p.ctx) })
 	}
 	return nil
@@ -185,7 +185,7 @@ func (p *process) wireBridge() error {
 	}
 	reg := p.registry
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Place: p.places(), Budget: p.budget, Memory: memoryLimits(p.cfg),
+		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Register: p.eventLoops(), Budget: p.budget, Memory: memoryLimits(p.cfg),
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridgeLimits(p.cfg),
@@ -229,8 +229,8 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 		Refused:  p.refused,
 		Accepted: p.accepted,
 	})
-	if p.door != nil {
-		handler = withVisit(handler)
+	if p.access != nil {
+		handler = withAttempt(handler)
 	}
 	return handler, nil
 }
@@ -266,17 +266,17 @@ func (p *process) admit(r *http.Request) string {
 		return why.Label
 	}
 	if p.quotas != nil {
-		if why := p.quotas.Knock(host(r.RemoteAddr)); why != nil {
+		if why := p.quotas.Admit(host(r.RemoteAddr)); why != nil {
 			return why.Label
 		}
 	}
-	if p.door != nil {
-		if label := p.door.current().admit(r); label != "" {
+	if p.access != nil {
+		if label := p.access.current().admit(r); label != "" {
 			return label
 		}
 	}
 	if p.quotas != nil {
-		if why := p.quotas.KnockAs(identity(r)); why != nil {
+		if why := p.quotas.AdmitIdentity(identity(r)); why != nil {
 			return why.Label
 		}
 	}
@@ -297,7 +297,7 @@ func (p *process) health() wsio.Answer {
 
 func (p *process) refused(r *http.Request, cause string) {
 	var err error
-	if v := visitOf(r); v != nil {
+	if v := attemptOf(r); v != nil {
 		err = v.err
 	}
 	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.running.Load().Paths)...)
@@ -305,8 +305,8 @@ func (p *process) refused(r *http.Request, cause string) {
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 	var pass bridge.Pass
-	if p.door != nil {
-		pass = p.door.current().pass(r)
+	if p.access != nil {
+		pass = p.access.current().pass(r)
 	}
 	if p.quotas != nil {
 		pass.Quota, pass.Refuse = p.quotas.Enter(host(r.RemoteAddr), identity(r))
@@ -323,8 +323,8 @@ func answer(cause string) wsio.Answer {
 // answer is the same, with a challenge where the device has to prove who it is.
 func (p *process) answer(cause string) wsio.Answer {
 	a := answer(cause)
-	if p.door != nil && a.Status == http.StatusUnauthorized {
-		a.Challenge = p.door.current().challenge
+	if p.access != nil && a.Status == http.StatusUnauthorized {
+		a.Challenge = p.access.current().challenge
 	}
 	return a
 }

@@ -22,9 +22,9 @@ import (
 	"mqtt-ws-bridge/config"
 )
 
-// door is what the keys below access describe. Safe for concurrent use.
-type door struct {
-	gate      *access.Gate   // nil: whoever knocks may connect
+// accessControl is what the keys below access describe. Safe for concurrent use.
+type accessControl struct {
+	gate      *access.Gate   // nil: whoever asks may connect
 	policy    *access.Policy // nil: the broker decides what a device may do
 	noRetain  bool
 	challenge string        // of a 401
@@ -37,11 +37,11 @@ type door struct {
 	checks   *fairqueue.Queue
 }
 
-// newDoor reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the door before,
+// newAccessControl reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the one before,
 // nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
-func newDoor(cfg *config.Config, log *slog.Logger, before *door) (*door, error) {
+func newAccessControl(cfg *config.Config, log *slog.Logger, before *accessControl) (*accessControl, error) {
 	a := &cfg.Access
-	d := &door{noRetain: !a.Retain, admitTime: admitTime(cfg.Limits.HandshakeTimeout)}
+	d := &accessControl{noRetain: !a.Retain, admitTime: admitTime(cfg.Limits.HandshakeTimeout)}
 	if before != nil {
 		d.remotes, d.services, d.checks = before.remotes, before.services, before.checks
 	} else {
@@ -88,7 +88,7 @@ const (
 	defaultCallbackTimeout = 2 * time.Second
 )
 
-func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
+func (d *accessControl) source(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	switch s.Type {
 	case "basic":
 		users, err := passwords.Load(s.File, d.checks)
@@ -104,7 +104,7 @@ func (d *door) source(s *config.AccessSource, cfg *config.Config, log *slog.Logg
 	return nil, fmt.Errorf("unknown type %q", s.Type)
 }
 
-func (d *door) service(s *config.AccessSource) (*callback.Service, error) {
+func (d *accessControl) service(s *config.AccessSource) (*callback.Service, error) {
 	if service := d.services[s]; service != nil {
 		return service, nil
 	}
@@ -122,7 +122,7 @@ func (d *door) service(s *config.AccessSource) (*callback.Service, error) {
 	return service, err
 }
 
-func (d *door) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
+func (d *accessControl) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog.Logger) (access.Source, error) {
 	keys, err := d.keys(s, log)
 	if err != nil {
 		return nil, err
@@ -149,7 +149,7 @@ func (d *door) tokenSource(s *config.AccessSource, cfg *config.Config, log *slog
 	return access.Token{Verifier: verifier, Find: find}, nil
 }
 
-func (d *door) keys(s *config.AccessSource, log *slog.Logger) (token.Source, error) {
+func (d *accessControl) keys(s *config.AccessSource, log *slog.Logger) (token.Source, error) {
 	if s.KeySetIsURL() {
 		refresh := s.Refresh
 		if refresh == 0 {
@@ -263,30 +263,30 @@ func isOfRule(err error) bool {
 	return ok
 }
 
-// visit is what the door knows of one handshake, from its request to its end.
-type visit struct {
+// attempt is what access control knows of one handshake, from its request to its end.
+type attempt struct {
 	id  *access.Identity
 	err error // why it was refused, for the log
 }
 
-type visitKey struct{}
+type attemptKey struct{}
 
-// withVisit gives every request a visit.
-func withVisit(h http.Handler) http.Handler {
+// withAttempt gives every request an attempt.
+func withAttempt(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), visitKey{}, new(visit))))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, new(attempt))))
 	})
 }
 
-// visitOf returns the request's visit, nil if there is no door.
-func visitOf(r *http.Request) *visit {
-	v, _ := r.Context().Value(visitKey{}).(*visit)
+// attemptOf returns the request's attempt, nil if there is no access control.
+func attemptOf(r *http.Request) *attempt {
+	v, _ := r.Context().Value(attemptKey{}).(*attempt)
 	return v
 }
 
 // admit returns the label of the reason for which the device is refused, "" if it is let in.
-func (d *door) admit(r *http.Request) string {
-	v := visitOf(r)
+func (d *accessControl) admit(r *http.Request) string {
+	v := attemptOf(r)
 	if v == nil {
 		return bridge.ReasonInternal.Label
 	}
@@ -313,10 +313,10 @@ func (d *door) admit(r *http.Request) string {
 }
 
 // pass is what the device of a request that was admitted gets.
-func (d *door) pass(r *http.Request) bridge.Pass {
+func (d *accessControl) pass(r *http.Request) bridge.Pass {
 	pass := bridge.Pass{NoRetain: d.noRetain}
 	var id *access.Identity
-	if v := visitOf(r); v != nil {
+	if v := attemptOf(r); v != nil {
 		id = v.id
 	}
 	if id != nil {

@@ -27,7 +27,7 @@ func newQuotas(q *config.Quotas) *quota.Book {
 
 // identity is what the handshake of a request has proved, "" if nothing.
 func identity(r *http.Request) string {
-	if v := visitOf(r); v != nil && v.id != nil {
+	if v := attemptOf(r); v != nil && v.id != nil {
 		return v.id.Subject
 	}
 	return ""

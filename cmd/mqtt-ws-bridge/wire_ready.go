@@ -12,10 +12,10 @@ import (
 
 // unready says why nobody would be let in though the bridge takes devices: no source can find out who they are.
 func (p *process) unready() *bridge.Reason {
-	if p.door == nil || p.door.current().gate == nil {
+	if p.access == nil || p.access.current().gate == nil {
 		return nil
 	}
-	for _, err := range p.door.current().gate.Ready() {
+	for _, err := range p.access.current().gate.Ready() {
 		if err == nil {
 			return nil
 		}
@@ -28,10 +28,10 @@ func (p *process) notes() (lines []string) {
 	for _, store := range p.tlsStores {
 		lines = append(lines, store.Expiring()...)
 	}
-	if p.door == nil || p.door.current().gate == nil {
+	if p.access == nil || p.access.current().gate == nil {
 		return lines
 	}
-	d := p.door.current()
+	d := p.access.current()
 	for i, err := range d.gate.Ready() {
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("access.sources[%d] (%s): %v", i, d.types[i], err))
@@ -42,16 +42,16 @@ func (p *process) notes() (lines []string) {
 
 // sourceMetrics tell which sources could let devices in.
 func (p *process) sourceMetrics() {
-	if p.door == nil || p.door.current().gate == nil {
+	if p.access == nil || p.access.current().gate == nil {
 		return
 	}
-	for i, kind := range p.door.current().types {
+	for i, kind := range p.access.current().types {
 		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Namespace: "mqtt_ws_bridge", Name: "access_source_up",
 			Help:        "1 if a source of access could let a device in now, 0 if it has no keys or its service does not answer.",
 			ConstLabels: prometheus.Labels{"source": strconv.Itoa(i), "type": kind},
 		}, func() float64 {
-			if all := p.door.current().gate.Ready(); i < len(all) && all[i] != nil {
+			if all := p.access.current().gate.Ready(); i < len(all) && all[i] != nil {
 				return 0
 			}
 			return 1

@@ -102,7 +102,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 	}
 	r.bridge = bridge.New(bridge.Options{
 		Upstream: dialled{pool, r.brokers}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Place: places(t, w.loops),
+		Register: places(t, w.loops),
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer: func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
@@ -146,7 +146,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 }
 
 // places are those of the program.
-func places(t testing.TB, withLoops bool) func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
+func places(t testing.TB, withLoops bool) func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
 	if !withLoops {
 		return nil
 	}
@@ -155,7 +155,7 @@ func places(t testing.TB, withLoops bool) func(bridge.Parked, bridge.Rewirable, 
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { loops.Close() })
-	return loops.Place
+	return loops.Register
 }
 
 // ends waits until a session has ended, and fails the test unless it is for that reason.

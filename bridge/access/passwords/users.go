@@ -46,7 +46,7 @@ type Users struct {
 
 	mu       sync.Mutex
 	now, old map[[sha256.Size]byte]struct{} // who was let in; guarded by mu
-	turn     time.Time                      // when now becomes old; guarded by mu
+	ages     time.Time                      // when now becomes old; guarded by mu
 }
 
 // Load reads a file, whose passwords are checked through queue. It must have a user, and every line must be good: half a file is none.
@@ -165,13 +165,13 @@ func (u *Users) remember(sum [sha256.Size]byte) {
 func (u *Users) age() {
 	t := time.Now()
 	switch {
-	case t.Sub(u.turn) > rememberOK: // nothing happened for two generations
+	case t.Sub(u.ages) > rememberOK: // nothing happened for two generations
 		u.old = nil
 		clear(u.now)
-	case t.After(u.turn) || len(u.now) >= remembered:
+	case t.After(u.ages) || len(u.now) >= remembered:
 		u.old, u.now = u.now, make(map[[sha256.Size]byte]struct{})
 	default:
 		return
 	}
-	u.turn = t.Add(rememberOK / 2)
+	u.ages = t.Add(rememberOK / 2)
 }

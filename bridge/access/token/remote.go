@@ -33,7 +33,7 @@ type Remote struct {
 	interval time.Duration
 	client   *httpclient.Client
 	log      *slog.Logger
-	turn     chan struct{} // held by who fetches; the buffer of 1 is the lock itself, which can be waited for with a context
+	fetching chan struct{} // held by who fetches; the buffer of 1 is the lock itself, which can be waited for with a context
 
 	mu      sync.Mutex
 	keys    []Key     // guarded by mu; replaced, never changed
@@ -47,7 +47,7 @@ type Remote struct {
 // followed in any case.
 func NewRemote(url string, interval time.Duration, transport http.RoundTripper, log *slog.Logger) *Remote {
 	client := httpclient.New(httpclient.Options{Timeout: fetchTimeout, Connections: 1, Body: maxKeyFile, Transport: transport})
-	return &Remote{url: url, interval: interval, client: client, log: log, turn: make(chan struct{}, 1)}
+	return &Remote{url: url, interval: interval, client: client, log: log, fetching: make(chan struct{}, 1)}
 }
 
 // Run fetches the keys now and every interval until ctx ends, and sooner while there are none: nobody is let in meanwhile.
@@ -106,8 +106,8 @@ func (r *Remote) current() []Key {
 // cannot be fetched leaves the old keys.
 func (r *Remote) refresh(wait, ctx context.Context, pause time.Duration) {
 	select {
-	case r.turn <- struct{}{}:
-		defer func() { <-r.turn }()
+	case r.fetching <- struct{}{}:
+		defer func() { <-r.fetching }()
 	case <-wait.Done():
 		return
 	}

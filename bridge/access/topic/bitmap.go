@@ -5,7 +5,7 @@ import "math/bits"
 // none is the place of a rule where there is none.
 const none = maxFilters
 
-// bitmap is a set of rules, by their place in a list. It keeps only the words that are not zero: summary says which they are. Its
+// bitmap is a set of rules, by their position in a list. It keeps only the words that are not zero: summary says which they are. Its
 // 64 bits are why a list has at most 64*64 filters.
 type bitmap struct {
 	summary uint64

@@ -48,33 +48,33 @@ func buildIndex(rules []rule) *index {
 	return x
 }
 
-func (x *index) add(place int, r *rule) {
+func (x *index) add(position int, r *rule) {
 	for len(x.levels) < len(r.levels) {
 		x.levels = append(x.levels, levelIndex{})
 	}
 	for len(x.ends) <= len(r.levels) {
 		x.ends, x.tails = append(x.ends, bitmap{}), append(x.tails, bitmap{})
 	}
-	x.ends[len(r.levels)].add(place)
+	x.ends[len(r.levels)].add(position)
 	if r.tail {
-		x.tails[len(r.levels)].add(place)
+		x.tails[len(r.levels)].add(position)
 	}
 	if r.deny {
-		x.deny.add(place)
+		x.deny.add(position)
 	}
 	for depth := range r.levels {
-		x.levels[depth].add(place, &r.levels[depth], depth == 0)
+		x.levels[depth].add(position, &r.levels[depth], depth == 0)
 	}
 }
 
-func (x *levelIndex) add(place int, l *level, first bool) {
+func (x *levelIndex) add(position int, l *level, first bool) {
 	// A value begins no topic with $, see placeholders.values, and that of a rule that denies is known, see Bind.
 	if !first || l.any || l.before == "" || l.before[0] != '$' {
-		x.wild.add(place)
+		x.wild.add(position)
 	}
 	switch {
 	case l.any:
-		x.any.add(place)
+		x.any.add(position)
 	case l.value < 0:
 		if x.texts == nil {
 			x.texts = make(map[string]*bitmap)
@@ -84,9 +84,9 @@ func (x *levelIndex) add(place int, l *level, first bool) {
 			set = new(bitmap)
 			x.texts[l.before] = set
 		}
-		set.add(place)
+		set.add(position)
 	default:
-		x.valueAt(l.value).add(place, l)
+		x.valueAt(l.value).add(position, l)
 	}
 }
 
@@ -101,7 +101,7 @@ func (x *levelIndex) valueAt(value int) *valueIndex {
 	return &x.values[len(x.values)-1]
 }
 
-func (v *valueIndex) add(place int, l *level) {
+func (v *valueIndex) add(position int, l *level) {
 	v.before, v.after = max(v.before, len(l.before)), max(v.after, len(l.after))
 	around := affix{l.before, l.after}
 	set := v.affixes[around]
@@ -109,7 +109,7 @@ func (v *valueIndex) add(place int, l *level) {
 		set = new(bitmap)
 		v.affixes[around] = set
 	}
-	set.add(place)
+	set.add(position)
 }
 
 // find adds the rules whose level a text agrees with, without those with a +.

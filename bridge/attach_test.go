@@ -13,23 +13,23 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// placeFake is a place that no session can wait in.
-type placeFake struct{ parks, left atomic.Int32 }
+// registrationFake is a registration that no session can wait in.
+type registrationFake struct{ attaches, left atomic.Int32 }
 
-func (p *placeFake) Park() error {
-	p.parks.Add(1)
+func (p *registrationFake) Attach() error {
+	p.attaches.Add(1)
 	return errors.New("no more places")
 }
 
-func (p *placeFake) Block()  {}
-func (p *placeFake) Unpark() {}
-func (p *placeFake) Leave()  { p.left.Add(1) }
+func (p *registrationFake) Block()  {}
+func (p *registrationFake) Detach() {}
+func (p *registrationFake) Leave()  { p.left.Add(1) }
 
-// quietScene is a session with such a place, online.
-func quietScene(t *testing.T) (*placeFake, *device, *broker) {
-	place := &placeFake{}
-	r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
-		return place, nil
+// quietScene is a session with such a registration, online.
+func quietScene(t *testing.T) (*registrationFake, *device, *broker) {
+	registration := &registrationFake{}
+	r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+		return registration, nil
 	}})
 	d := r.open()
 	hello := connect(mqttio.V5, "quiet", 0)
@@ -38,30 +38,30 @@ func quietScene(t *testing.T) (*placeFake, *device, *broker) {
 	b.expect(hello)
 	b.send(hx("2003 00 00 00"))
 	d.expect(hx("2003 00 00 00"))
-	return place, d, b
+	return registration, d, b
 }
 
-const untilParked = 3 * time.Second // the watch has to come by
+const untilAttached = 3 * time.Second // the watch has to come by
 
-// parked waits until the session has parked once more.
-func (p *placeFake) parked(t *testing.T, times int32) {
+// attached waits until the session has attached once more.
+func (p *registrationFake) attached(t *testing.T, times int32) {
 	t.Helper()
-	time.Sleep(untilParked)
+	time.Sleep(untilAttached)
 	synctest.Wait()
-	if got := p.parks.Load(); got != times {
-		t.Fatalf("parked %d times, want %d", got, times)
+	if got := p.attaches.Load(); got != times {
+		t.Fatalf("attached %d times, want %d", got, times)
 	}
 }
 
 func TestSessionThatCannotParkGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		place, d, b := quietScene(t)
-		place.parked(t, 1)
+		registration, d, b := quietScene(t)
+		registration.attached(t, 1)
 		d.send(hx("C000"))
 		b.expect(hx("C000"))
-		place.parked(t, 1) // it is not tried again
-		if place.left.Load() != 1 {
-			t.Error("the place that was of no use was not given back")
+		registration.attached(t, 1) // it is not tried again
+		if registration.left.Load() != 1 {
+			t.Error("the registration that was of no use was not given back")
 		}
 	})
 }
@@ -69,7 +69,7 @@ func TestSessionThatCannotParkGoesOn(t *testing.T) {
 // TestStuckWriteIsNotQuiet: while a device does not read, what it sends still reaches the broker.
 func TestStuckWriteIsNotQuiet(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		place, d, b := quietScene(t)
+		registration, d, b := quietScene(t)
 		flood := packet(0x30, text("t"), []byte{0}, make([]byte, 60<<10))
 		go func() {
 			for b.nc.SetWriteDeadline(time.Now().Add(patience)); ; {
@@ -78,24 +78,24 @@ func TestStuckWriteIsNotQuiet(t *testing.T) {
 				}
 			}
 		}()
-		time.Sleep(untilParked) // the buffers towards the device are full by now
+		time.Sleep(untilAttached) // the buffers towards the device are full by now
 		d.send(hx("C000"))
 		b.expect(hx("C000"))
-		if place.parks.Load() != 0 {
-			t.Error("parked with a write under way")
+		if registration.attaches.Load() != 0 {
+			t.Error("attached with a write under way")
 		}
 		d.nc.Close()
 		b.nc.Close()
 	})
 }
 
-// TestNoPlaceForWhoIsEnding: a place puts other connections there, which nobody may do while they are being closed.
+// TestNoPlaceForWhoIsEnding: a registration puts other connections there, which nobody may do while they are being closed.
 func TestNoPlaceForWhoIsEnding(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Bool
-		r := newRigWith(t, bridge.Options{Limits: plenty(), Place: func(bridge.Parked, bridge.Rewirable, bridge.Rewirable) (bridge.Place, error) {
+		r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
 			asked.Store(true)
-			return nil, errors.New("no place")
+			return nil, errors.New("no registration")
 		}})
 		r.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
 			ours, theirs := memnet.Pipe(bufferSize)
@@ -109,7 +109,7 @@ func TestNoPlaceForWhoIsEnding(t *testing.T) {
 		}
 		r.settled()
 		if asked.Load() {
-			t.Error("a place was looked for")
+			t.Error("a registration was looked for")
 		}
 	})
 }

@@ -9,8 +9,8 @@ import (
 	"mqtt-ws-bridge/bridge/loop"
 )
 
-// places lets sessions do without goroutines where the system can: loops serve those between sockets, plain or with TLS. Nil: none.
-func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable) (bridge.Place, error) {
+// eventLoops lets sessions do without goroutines where the system can: loops serve those between sockets, plain or with TLS. Nil: none.
+func (p *process) eventLoops() func(s bridge.Served, device, broker bridge.Rewirable) (bridge.Registration, error) {
 	if p.cfg.EventLoops != "auto" {
 		return nil
 	}
@@ -19,7 +19,7 @@ func (p *process) places() func(s bridge.Parked, device, broker bridge.Rewirable
 		p.log.Debug("sessions keep their goroutines", "error", err.Error())
 		return nil
 	}
-	return p.loops.Place
+	return p.loops.Register
 }
 
 // loopCount returns one loop for each processor, and gives the program's goroutines one processor more. A loop that waits in the kernel

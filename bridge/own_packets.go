@@ -7,8 +7,8 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// held are packets of the bridge's own for one end that cannot have them yet. They go in their order.
-type held struct {
+// ownPackets are packets of the bridge's own for one end that cannot have them yet. They go in their order.
+type ownPackets struct {
 	buf   []byte // at least Headroom, then the packets; those before at are gone
 	at    int
 	marks []mark
@@ -20,7 +20,7 @@ type held struct {
 const uncounted = 512
 
 // count has m count what is waiting. It reports whether there was room.
-func (h *held) count(m *holder) bool {
+func (h *ownPackets) count(m *holder) bool {
 	n := max(0, int64(cap(h.buf)+cap(h.marks)*int(unsafe.Sizeof(mark{})))-uncounted)
 	if n == h.counted {
 		return true
@@ -77,16 +77,16 @@ func (o *ackOrder) see(t mqttio.Type) {
 	}
 }
 
-// maxHeld is how many bytes are held for one end.
-const maxHeld = 64 << 10
+// maxOwnPackets is how many bytes wait for one end.
+const maxOwnPackets = 64 << 10
 
-var errHeld = errors.New("too many forbidden packets before they could be answered")
+var errOwnPackets = errors.New("too many forbidden packets before they could be answered")
 
 // ownPacket is what a packet of the bridge's own is appended to.
 func ownPacket() []byte { return make([]byte, mqttio.Headroom, mqttio.Headroom+16) }
 
 // add holds a packet, which begins after Headroom bytes. It reports whether there was room.
-func (h *held) add(buf []byte, kind ackKind, after uint64) bool {
+func (h *ownPackets) add(buf []byte, kind ackKind, after uint64) bool {
 	if h.buf == nil {
 		h.buf, h.at = ownPacket(), mqttio.Headroom
 	}
@@ -97,7 +97,7 @@ func (h *held) add(buf []byte, kind ackKind, after uint64) bool {
 			h.marks[i].end -= gone
 		}
 	}
-	if len(h.buf)+len(buf) > maxHeld {
+	if len(h.buf)+len(buf) > maxOwnPackets {
 		return false
 	}
 	h.buf = append(h.buf, buf[mqttio.Headroom:]...)
@@ -106,12 +106,12 @@ func (h *held) add(buf []byte, kind ackKind, after uint64) bool {
 }
 
 // ready reports whether a packet may go.
-func (h *held) ready(told *ackCounts) bool {
+func (h *ownPackets) ready(told *ackCounts) bool {
 	return len(h.marks) > 0 && told[h.marks[0].kind] >= h.marks[0].after
 }
 
 // take returns the packets that may go, as a run. It is good until the next add.
-func (h *held) take(told *ackCounts) (run []byte, ends []int) {
+func (h *ownPackets) take(told *ackCounts) (run []byte, ends []int) {
 	start := h.at - mqttio.Headroom // what stood there is gone
 	for h.ready(told) {
 		h.at = h.marks[0].end
@@ -120,7 +120,7 @@ func (h *held) take(told *ackCounts) (run []byte, ends []int) {
 	}
 	run = h.buf[start:h.at]
 	if len(h.marks) == 0 {
-		*h = held{counted: h.counted}
+		*h = ownPackets{counted: h.counted}
 	}
 	return run, ends
 }
@@ -139,15 +139,15 @@ func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 		return false
 	}
 	s.devMu.Lock()
-	ok := s.held.add(buf, kind, after)
-	room := s.held.count(s.memory)
+	ok := s.own.add(buf, kind, after)
+	room := s.own.count(s.memory)
 	s.devMu.Unlock()
 	if !ok {
-		s.end(ReasonPublishDenied, errHeld)
+		s.end(ReasonPublishDenied, errOwnPackets)
 		return false
 	}
 	if !room {
-		s.end(ReasonMemoryShort, errHeld)
+		s.end(ReasonMemoryShort, errOwnPackets)
 		return false
 	}
 	if s.unsent += len(buf); s.unsent >= replyTogether {
@@ -164,26 +164,26 @@ func (s *session) sendReplies() bool {
 	s.unsent = 0
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
-	if err := s.writeHeld(); err != nil {
+	if err := s.writeOwn(); err != nil {
 		s.end(ReasonDeviceLost, err)
 		return false
 	}
 	return true
 }
 
-// writeHeld sends of what is held what the device can have. The caller holds devMu.
-func (s *session) writeHeld() error {
-	if len(s.held.marks) == 0 || s.devPart || s.devDone || !s.devOpen {
+// writeOwn sends of what waits what the device can have. The caller holds devMu.
+func (s *session) writeOwn() error {
+	if len(s.own.marks) == 0 || s.devPart || s.devDone || !s.devOpen {
 		return nil
 	}
 	told := new(ackCounts)
 	if s.policed != nil {
 		told = &s.policed.up.told
 	}
-	if !s.held.ready(told) {
+	if !s.own.ready(told) {
 		return nil
 	}
-	run, ends := s.held.take(told)
-	s.held.count(s.memory)
+	run, ends := s.own.take(told)
+	s.own.count(s.memory)
 	return s.dev.WriteFrames(run, ends)
 }

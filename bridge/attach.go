@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// settleAfter is how many reads with goroutines make a session worth a place where it is served. One that comes, says a word
+// settleAfter is how many reads with goroutines make a session worth being served by a loop. One that comes, says a word
 // and goes is not; one that stays and says little is found by the watch.
 const settleAfter = 16
 
-// findPlace looks for a place to wait in without goroutines. Without one, as for a broker in this process, the session
+// register looks for a registration to wait in without goroutines. Without one, as for a broker in this process, the session
 // keeps its goroutines. Called before the pumps start.
-func (s *session) findPlace() {
-	if s.b.place == nil {
+func (s *session) register() {
+	if s.b.register == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ending() { // the connections may be being closed meanwhile, and a place would put others there
+	if s.ending() { // the connections may be being closed meanwhile, and a registration would put others there
 		return
 	}
-	if p, err := s.b.place(s, s.dev, &s.broker); err == nil {
-		s.place = p
+	if p, err := s.b.register(s, s.dev, &s.broker); err == nil {
+		s.registration = p
 	}
 }
 
@@ -35,7 +35,7 @@ func (s *session) busy(p *pump, n int) {
 	if p.reads > settleAfter {
 		return
 	}
-	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.place != nil {
+	if p.reads++; p.reads > settleAfter && stage(s.stage.Load()) == stageOnline && s.registration != nil {
 		s.pause()
 	}
 }
@@ -44,7 +44,7 @@ func (s *session) busy(p *pump, n int) {
 func (s *session) pause() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.place == nil || s.parked || s.ending() || !s.pausing.CompareAndSwap(false, true) {
+	if s.registration == nil || s.attached || s.ending() || !s.pausing.CompareAndSwap(false, true) {
 		return
 	}
 	_ = s.dev.SetReadDeadline(past) // an error would be a connection that has ended, which its reader knows
@@ -85,8 +85,8 @@ func (s *session) nothingYet(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && !s.ending()
 }
 
-// park gives up the goroutine that calls it: true says that it must end, and touch the session no more.
-func (s *session) park() bool {
+// attach gives up the goroutine that calls it: true says that it must end, and touch the session no more.
+func (s *session) attach() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.pausing.Store(false)
@@ -98,28 +98,28 @@ func (s *session) park() bool {
 		return false
 	}
 	defer s.devMu.Unlock()
-	if err := s.place.Park(); err != nil {
+	if err := s.registration.Attach(); err != nil {
 		s.b.log.Debug("a session keeps its goroutines", keySession, s.id, keyError, err.Error())
-		s.place.Leave()
-		s.place = nil
+		s.registration.Leave()
+		s.registration = nil
 		return false
 	}
-	s.parked = true
-	s.b.parked.Add(1)
+	s.attached = true
+	s.b.attached.Add(1)
 	return true
 }
 
-// unpark gives a parked session its goroutines back. The caller holds mu.
-func (s *session) unpark() {
-	s.leavePark()
+// resume gives an attached session its goroutines back. The caller holds mu.
+func (s *session) resume() {
+	s.detach()
 	go s.pump()
 }
 
-// leavePark makes the connections a pump's again. The caller holds mu, and starts the pumps.
-func (s *session) leavePark() {
-	s.place.Unpark()
-	s.parked = false
-	s.b.parked.Add(-1)
+// detach makes the connections a pump's again. The caller holds mu, and starts the pumps.
+func (s *session) detach() {
+	s.registration.Detach()
+	s.attached = false
+	s.b.attached.Add(-1)
 	switch c := s.cause.Load(); {
 	case s.killed:
 		s.b.wg.Go(s.closeBoth)
@@ -128,12 +128,12 @@ func (s *session) leavePark() {
 	}
 }
 
-// leavePlace gives up the place for good.
-func (s *session) leavePlace() {
+// deregister gives up the registration for good.
+func (s *session) deregister() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.place != nil {
-		s.place.Leave()
-		s.place = nil
+	if s.registration != nil {
+		s.registration.Leave()
+		s.registration = nil
 	}
 }
