@@ -134,14 +134,14 @@ func TestLongFlood(t *testing.T) {
 // TestKindsApart: the flood of one reason hides no event of another, and a kind that nobody has announced takes no memory.
 func TestKindsApart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l, lines := newLimiter(slog.LevelInfo)
+		l, _ := newLimiter(slog.LevelInfo)
 		for i := range 10_000 {
 			l.Log(slog.LevelInfo, Kind{refused.Message, fmt.Sprint(i)}, noAttrs)
 		}
 		if len(l.kinds) > mostKinds+1 {
 			t.Errorf("%d kinds are kept", len(l.kinds))
 		}
-		l, lines = newLimiter(slog.LevelInfo)
+		l, lines := newLimiter(slog.LevelInfo)
 		for range 100 {
 			l.Log(slog.LevelInfo, refused, noAttrs)
 		}

@@ -86,18 +86,6 @@ func (d *device) ping() {
 	}
 }
 
-func (d *device) subscribe(filter string, qos byte) {
-	d.t.Helper()
-	p := packets.NewControlPacket(packets.Subscribe).(*packets.SubscribePacket)
-	p.MessageID, p.Topics, p.Qoss = 1, []string{filter}, []byte{qos}
-	d.send(p)
-	for {
-		if _, ok := d.next().(*packets.SubackPacket); ok { // retained messages may come before
-			return
-		}
-	}
-}
-
 func publish(topic string, qos byte, retain bool, payload string) *packets.PublishPacket {
 	p := packets.NewControlPacket(packets.Publish).(*packets.PublishPacket)
 	p.TopicName, p.Qos, p.Retain, p.MessageID, p.Payload = topic, qos, retain, 1, []byte(payload)
