@@ -18,6 +18,7 @@ const writePiece = 16 << 10
 type writing struct {
 	writes moved[uint32] // that began or ended
 	taken  moved[uint64] // by the peer; looked at only while a write is under way
+	slow   bool          // a write has outlasted a look of the watch, and what the kernel holds is bounded
 }
 
 // stalled returns for how long the peer of one end has taken nothing, while a write is under way, and otherwise when the last write ended.
@@ -30,6 +31,10 @@ func (s *session) stalled(e End, progress uint32, running time.Duration) time.Du
 	}
 	s.mu.Lock()
 	taken, ok := s.taken(e)
+	if ok && !w.slow { // only now: the bound costs a fast peer half as much again per message
+		w.slow = true
+		socket.BoundUnsent(s.endConn(e))
+	}
 	s.mu.Unlock()
 	if !ok {
 		return still

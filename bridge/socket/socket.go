@@ -29,7 +29,7 @@ func raw(nc net.Conn) (syscall.RawConn, bool) {
 	return nil, false
 }
 
-// Taken returns a number that changes whenever the peer of nc takes a byte, and otherwise only with what is written to nc. False where
+// Taken returns a number that changes when the peer of nc takes bytes, and otherwise only with what is written to nc. False where
 // the system does not count, or nc has no socket. nc may be closed meanwhile; it does not block.
 func Taken(nc net.Conn) (n uint64, ok bool) {
 	if r, found := raw(nc); found {
@@ -82,18 +82,4 @@ func SetLiveness(nc net.Conn, l Liveness) {
 		_ = r.Control(func(fd uintptr) { setUnanswered(int(fd), l.Unanswered) })
 	}
 	setProbe(nc, l.Probe)
-}
-
-// Listener returns l with [BoundUnsent] for each of its connections.
-func Listener(l net.Listener) net.Listener { return listener{l} }
-
-type listener struct{ net.Listener }
-
-// Accept waits for a connection.
-func (l listener) Accept() (net.Conn, error) {
-	nc, err := l.Listener.Accept()
-	if err == nil {
-		BoundUnsent(nc)
-	}
-	return nc, err
 }

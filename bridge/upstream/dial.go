@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/internal/tlsrecords"
 )
 
@@ -68,9 +67,6 @@ func (d *dialer) open(ctx context.Context, network, address string, device *brid
 		nc, err = new(net.Dialer).DialContext(ctx, network, address)
 	} else {
 		nc, err = d.reach(ctx, address)
-	}
-	if err == nil {
-		socket.BoundUnsent(nc)
 	}
 	if err != nil || d.proxyProtocol == 0 {
 		return nc, err

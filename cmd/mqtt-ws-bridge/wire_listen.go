@@ -6,7 +6,6 @@ import (
 	"net"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/wsio"
@@ -89,7 +88,7 @@ func (p *process) openDevices() error {
 		if opts.TLS = nil; a.TLS {
 			opts.TLS = tlsConfig
 		}
-		l = gate.Listener(socket.Listener(l), opts)
+		l = gate.Listener(l, opts)
 		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
 	}
 	return nil

@@ -18,7 +18,6 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/loop"
-	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/internal/certs"
 	"mqtt-ws-bridge/internal/netlab"
@@ -130,7 +129,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 		t.Fatal(err)
 	}
 	r.url += devices.Addr().String() + "/mqtt"
-	devices = wsio.NewGate(wsio.GateOptions{Handshakes: 100}).Listener(socket.Listener(devices), opts)
+	devices = wsio.NewGate(wsio.GateOptions{Handshakes: 100}).Listener(devices, opts)
 	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(devices) })

@@ -105,18 +105,18 @@ func TestOutageWithoutKeepAlive(t *testing.T) {
 
 // TestSocketOptions: what the kernel is told of each end, by keep alive.
 func TestSocketOptions(t *testing.T) {
-	type options struct{ on, idle, interval, count, unanswered, unsent int }
-	asks := options{1, 300, 300, 3, 0, 32 << 10}
+	type options struct{ on, idle, interval, count, unanswered int }
+	asks := options{1, 300, 300, 3, 0}
 	for name, c := range map[string]struct {
 		keepAlive      uint16
 		probe          time.Duration
 		device, broker options
 	}{
 		"none":      {0, 5 * time.Minute, asks, asks},
-		"none, off": {0, 0, options{unsent: 32 << 10}, options{unsent: 32 << 10}},
-		"short":     {60, 5 * time.Minute, options{unanswered: 1<<31 - 1, unsent: 32 << 10}, options{unsent: 32 << 10}},
-		"long": {1200, 5 * time.Minute, options{unanswered: 1<<31 - 1, unsent: 32 << 10},
-			options{unanswered: 1800 * 1000, unsent: 32 << 10}},
+		"none, off": {0, 0, options{}, options{}},
+		"short":     {60, 5 * time.Minute, options{unanswered: 1<<31 - 1}, options{}},
+		"long": {1200, 5 * time.Minute, options{unanswered: 1<<31 - 1},
+			options{unanswered: 1800 * 1000}},
 	} {
 		for _, w := range []way{ways[0], ways[3]} {
 			t.Run(name+", "+w.name, func(t *testing.T) {
@@ -127,8 +127,7 @@ func TestSocketOptions(t *testing.T) {
 				for end, want := range map[chan net.Conn]options{r.devices: c.device, r.brokers: c.broker} {
 					var got options
 					ask(t, <-end, func(get func(level, option int) int) {
-						got = options{on: get(unix.SOL_SOCKET, unix.SO_KEEPALIVE), unanswered: get(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT),
-							unsent: get(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT)}
+						got = options{on: get(unix.SOL_SOCKET, unix.SO_KEEPALIVE), unanswered: get(unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT)}
 						if got.on == 1 {
 							got.idle, got.interval = get(unix.IPPROTO_TCP, unix.TCP_KEEPIDLE), get(unix.IPPROTO_TCP, unix.TCP_KEEPINTVL)
 							got.count = get(unix.IPPROTO_TCP, unix.TCP_KEEPCNT)

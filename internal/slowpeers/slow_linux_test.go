@@ -8,7 +8,9 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
+	"golang.org/x/sys/unix"
 	"mqtt-ws-bridge/bridge"
+
 	"mqtt-ws-bridge/internal/mosquitto"
 	"mqtt-ws-bridge/internal/netlab"
 )
@@ -35,6 +37,11 @@ func TestSlowDeviceGetsAll(t *testing.T) {
 			if took := time.Since(began); took < 4*writeTimeout {
 				t.Fatalf("the line was not slow: %v", took)
 			}
+			ask(t, <-r.devices, func(get func(level, option int) int) {
+				if unsent := get(unix.IPPROTO_TCP, unix.TCP_NOTSENT_LOWAT); unsent == 0 {
+					t.Error("what the kernel queues for a slow device is not bounded")
+				}
+			})
 			_, _ = nc.Write([]byte{0xD0, 0}) // and the session goes on
 			if _, ok := d.next().(*packets.PingrespPacket); !ok {
 				t.Error("the device got no PINGRESP")
