@@ -114,7 +114,9 @@ func startIdentities(t testing.TB, config string, keys *string) *identities {
 	file := filepath.Join(r.dir, "bridge.yaml")
 	write(t, file, text.String())
 	r.bridge = bridgeproc.Start(t, bridgeproc.Options{
-		Binary: bridgeproc.Build(t), Upstream: "tcp://" + r.broker.TCP, TLS: true, Args: []string{"--config", file, "--log.level", "debug"},
+		Binary: bridgeproc.Build(t), Upstream: "tcp://" + r.broker.TCP, TLS: true,
+		Args:    []string{"--config", file, "--log.level", "debug", "--browser-reasons", "off"}, // pages are looked at by their HTTP status
+		Unready: config == rotatingKeys && keys == nil,                                          // /readyz is 503 while nobody can be let in
 	})
 	t.Cleanup(func() {
 		if strings.Contains(r.bridge.Said(), "CANARY") {
