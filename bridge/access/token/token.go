@@ -97,7 +97,7 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Claims, error) {
 	if len(raw) > maxToken {
 		return Claims{}, ErrLarge
 	}
-	if strings.Count(raw, ".") != 2 {
+	if strings.Count(raw, ".") != 2 || strings.ContainsFunc(raw, outsideAlphabet) {
 		return Claims{}, ErrMalformed
 	}
 	var keysErr error
@@ -117,6 +117,16 @@ func (v *Verifier) Verify(ctx context.Context, raw string) (Claims, error) {
 		return Claims{}, keysErr
 	}
 	return Claims{}, plain(err)
+}
+
+// outsideAlphabet finds what no token has (RFC 7515 section 2: "without the inclusion of any line breaks, whitespace, or other additional
+// characters"). The decoder of the library passes over line breaks, so one token could be written in many ways.
+func outsideAlphabet(r rune) bool {
+	switch {
+	case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '-', r == '_', r == '.':
+		return false
+	}
+	return true
 }
 
 // keysFor returns the keys that a token may be held against: of its algorithm, and of its key identifier if both have one.

@@ -127,6 +127,9 @@ func TestForgedTokens(t *testing.T) {
 		{"empty", "", token.ErrMalformed},
 		{"dots", "..", token.ErrMalformed},
 		{"padding", parts[0] + "=." + parts[1] + "." + parts[2], token.ErrMalformed},
+		// RFC 7515 section 2: base64url without line breaks or other characters.
+		{"line break in the signature", parts[0] + "." + parts[1] + "." + parts[2][:5] + "\r\n" + parts[2][5:], token.ErrMalformed},
+		{"line break in the claims", parts[0] + "." + parts[1] + "\n." + parts[2], token.ErrMalformed},
 		{"standard base64", base64.StdEncoding.EncodeToString([]byte(`{"alg":"RS256","x":"???>>>"}`)) + "." + parts[1] + "." + parts[2], token.ErrMalformed},
 	} {
 		c, err := v.Verify(t.Context(), tt.raw)
