@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"log/slog"
+	"math"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -164,7 +165,7 @@ type Bridge struct {
 	denial      denial
 	dials       *fairqueue.Queue // of sessions that dial, grouped by address
 	discards    chan struct{}    // large reads of what is forgotten; the buffer is the limit itself
-	inspecting  chan struct{}    // the sessions that look at many topic filters; the buffer is the limit itself
+	inspecting  *fairqueue.Queue // of sessions that look at many topic filters, grouped by address
 
 	draining atomic.Bool
 	lastID   atomic.Uint64
@@ -196,7 +197,7 @@ func New(opts Options) *Bridge {
 		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
 		discards:   make(chan struct{}, discardLarges),
-		inspecting: make(chan struct{}, inspections()),
+		inspecting: fairqueue.New(inspections(), math.MaxInt), // each session waits once
 		sessions:   make(map[*session]struct{}), stopWatch: cancel,
 	}
 	b.metrics.registerMemory(b.memory)

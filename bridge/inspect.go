@@ -17,7 +17,8 @@ const longInspection = 4 << 10
 func inspections() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
 // beginInspection is called before the topic filters of a packet are looked at, and endInspection after that, before anything is written.
-// Where the inspection is long it waits for its place among those under way. False: the session has ended meanwhile.
+// Where the inspection is long it waits until it may be one of those under way, which addresses take in rotation. False: the session has
+// ended meanwhile.
 func (s *session) beginInspection(p *mqttio.Packet) bool {
 	s.filterBytes += len(p.Bytes)
 	if s.filterBytes <= longInspection {
@@ -26,19 +27,14 @@ func (s *session) beginInspection(p *mqttio.Packet) bool {
 	if s.served != nobody {
 		s.registration.Block()
 	}
-	select {
-	case s.b.inspecting <- struct{}{}:
-		s.inspecting = true
-		return true
-	case <-s.stop:
-		return false
-	}
+	s.inspecting = s.b.inspecting.AcquireUntil(s.stop, Neighbors(s.dev.RemoteAddr().String())) == nil
+	return s.inspecting
 }
 
 func (s *session) endInspection() {
 	if s.inspecting {
 		s.inspecting = false
-		<-s.b.inspecting
+		s.b.inspecting.Release()
 	}
 }
 

@@ -3,6 +3,9 @@ package bridge_test
 import (
 	"bytes"
 	"context"
+	"fmt"
+	"net"
+	"net/netip"
 	"runtime"
 	"strings"
 	"sync/atomic"
@@ -151,6 +154,72 @@ func TestInspectionsAreFew(t *testing.T) {
 			})
 		})
 	}
+}
+
+// at is a device with an address of its own.
+type at struct {
+	bridge.Device
+	addr netip.Addr
+}
+
+func (d at) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(netip.AddrPortFrom(d.addr, 1)) }
+
+// from has the devices that come from then on have this address.
+func (r *rig) from(address string) {
+	r.wrap = func(d bridge.Device) bridge.Device { return at{d, netip.MustParseAddr(address)} }
+}
+
+// orderedPolicy notes whose filters are looked at, once for each SUBSCRIBE, and goes on one at a time.
+type orderedPolicy struct {
+	policyFake
+	name   string
+	begun  chan<- string
+	goOn   <-chan struct{}
+	before bool // owned by the session
+}
+
+func (p *orderedPolicy) MaySubscribe([]byte) bool {
+	if !p.before {
+		p.before = true
+		p.begun <- p.name
+		<-p.goOn
+	}
+	return false
+}
+
+// TestInspectionsAreFair (attack 28): an address with many sessions that all send long lists of topic filters delays a device from elsewhere
+// by one inspection for each that goes on at a time, however many wait.
+func TestInspectionsAreFair(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, nil)
+		most := max(1, runtime.GOMAXPROCS(0)/2)
+		begun, goOn := make(chan string, 1000), make(chan struct{})
+		subscribe := func(address string) {
+			r.from(address)
+			r.pass.Policy = &orderedPolicy{name: address, begun: begun, goOn: goOn}
+			s := &scene{rig: r, v: mqttio.V311}
+			s.online()
+			s.dev.send(packet(0x82, hx("0001"), filtersOf(1000, "0002'no' 00")))
+			synctest.Wait()
+		}
+		for i := range 10 * most { // all in one IPv6 site
+			subscribe(fmt.Sprintf("2001:db8:0:%x::1", i))
+		}
+		subscribe("192.0.2.1")
+		for range most {
+			<-begun // they go on already
+		}
+		for n := 1; ; n++ {
+			goOn <- struct{}{}
+			if <-begun == "192.0.2.1" {
+				break
+			}
+			if n > 1 {
+				t.Fatalf("%d of the flood were looked at after the honest device came", n)
+			}
+		}
+		close(goOn)
+	})
 }
 
 // panicPolicy panics when it is asked about a filter.

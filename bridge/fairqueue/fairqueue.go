@@ -15,6 +15,9 @@ import (
 // ErrFull says that too many wait already, and none of the groups has more waiting than the caller's.
 var ErrFull = errors.New("too many are waiting")
 
+// ErrGivenUp says that the caller stopped waiting.
+var ErrGivenUp = errors.New("stopped waiting")
+
 // Queue hands out slots. Safe for concurrent use.
 type Queue struct {
 	most int // that may wait; set once
@@ -47,6 +50,14 @@ func New(slots, most int) *Queue {
 // Acquire takes a slot, for which it waits until ctx ends. The error is nil with a slot, which has to be given back with
 // [Queue.Release]; otherwise [ErrFull] or what ctx says.
 func (q *Queue) Acquire(ctx context.Context, name string) error {
+	if err := q.AcquireUntil(ctx.Done(), name); err != ErrGivenUp {
+		return err
+	}
+	return ctx.Err()
+}
+
+// AcquireUntil is Acquire for a caller that waits until done is closed. The error is [ErrGivenUp] then.
+func (q *Queue) AcquireUntil(done <-chan struct{}, name string) error {
 	q.mu.Lock()
 	if q.free > 0 {
 		q.free--
@@ -62,18 +73,18 @@ func (q *Queue) Acquire(ctx context.Context, name string) error {
 	select {
 	case err := <-w.outcome:
 		return err
-	case <-ctx.Done():
+	case <-done:
 		q.mu.Lock()
 		if w.at != nil {
 			q.remove(g, w)
 			q.mu.Unlock()
-			return ctx.Err()
+			return ErrGivenUp
 		}
 		q.mu.Unlock()
 		if <-w.outcome == nil {
 			q.Release() // it came too late
 		}
-		return ctx.Err()
+		return ErrGivenUp
 	}
 }
 
