@@ -5,6 +5,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -75,6 +76,6 @@ func TestUnsubscribeFitsTheBroker(t *testing.T) {
 		s.accepted(s.connect(), connack(s.v, hx("27 0000000F")...))
 		s.dev.send(packet(0xA2, hx("0001 00 0005'abcde'")))
 		s.check(ended{reason: "broker-packet-size", code: 1009, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(s.v, 0x95, bridge.ReasonBrokerPacketSize.String())})
+			packets: disconnect(s.v, 0x95, reason.BrokerPacketSize.String())})
 	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/bridge/loglimit"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -212,21 +213,21 @@ func New(opts Options) *Bridge {
 func (b *Bridge) Sessions() int { return int(b.count.Load()) }
 
 // Admit says whether a session would be taken now: nil, or why not. It costs next to nothing and does not wait.
-func (b *Bridge) Admit() *Reason {
+func (b *Bridge) Admit() *reason.Reason {
 	switch {
 	case b.draining.Load():
-		return ReasonDraining
+		return reason.Draining
 	case b.Sessions() >= b.limits().Sessions:
-		return ReasonFull
+		return reason.Full
 	}
 	if short := b.budget.Room(b.Sessions(), b.cost.Load()); short != nil {
 		return short
 	}
 	switch {
 	case b.dials.Busy():
-		return ReasonDialsFull
+		return reason.DialsFull
 	case !b.upstream.Ready():
-		return ReasonBrokerDown
+		return reason.BrokerDown
 	}
 	return nil
 }
@@ -259,9 +260,9 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	s.recheck()
 	switch {
 	case full:
-		s.end(ReasonFull, nil)
+		s.end(reason.Full, nil)
 	case draining:
-		s.end(ReasonDraining, nil)
+		s.end(reason.Draining, nil)
 	case pass.Refuse != nil:
 		s.end(pass.Refuse, nil)
 	default:

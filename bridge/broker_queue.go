@@ -4,6 +4,7 @@ import (
 	"errors"
 	"sync"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -36,7 +37,7 @@ func (s *session) writeToBroker(packets []byte) bool {
 // answerBroker sends a packet of the bridge's own to the broker: now, or as soon as it can have it. Called by the pump down.
 func (s *session) answerBroker(answer withheldAnswer) bool {
 	if len(answer.pkt)-mqttio.Headroom > s.policed.most(mqttio.MaxPacketSize) { // [MQTT-3.2.2-15]
-		s.end(ReasonBrokerPacketSize, nil)
+		s.end(reason.BrokerPacketSize, nil)
 		return false
 	}
 	t := &s.policed.toBroker
@@ -45,11 +46,11 @@ func (s *session) answerBroker(answer withheldAnswer) bool {
 	room := t.answers.count(s.memory)
 	t.mu.Unlock()
 	if !ok {
-		s.end(ReasonBrokerMalformed, errAnswers)
+		s.end(reason.BrokerMalformed, errAnswers)
 		return false
 	}
 	if !room {
-		s.end(ReasonMemoryShort, errAnswers)
+		s.end(reason.MemoryShort, errAnswers)
 		return false
 	}
 	return s.writeAnswers()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -17,12 +18,12 @@ func (s *session) inspectDown(p *mqttio.Packet) bool {
 	switch kind {
 	case mqttio.TypeConnack:
 		s.dropDown(p) // what came before it was good
-		s.end(ReasonBrokerMalformed, errSecondConnack)
+		s.end(reason.BrokerMalformed, errSecondConnack)
 		return false
 	case mqttio.TypeDisconnect: // MQTT 5 only
 		err := disconnectError(p, s.connect.version) // before the packet's bytes are given back
 		s.flushDown()
-		s.end(ReasonBrokerDisconnect, err)
+		s.end(reason.BrokerDisconnect, err)
 		return false
 	}
 	return true
@@ -41,18 +42,18 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		return true
 	case mqttio.TypeConnack:
 	default:
-		s.end(ReasonBrokerMalformed, errNotConnack)
+		s.end(reason.BrokerMalformed, errNotConnack)
 		return false
 	}
 	ack, err := mqttio.ParseConnack(p.Bytes, s.connect.version)
 	if err != nil {
-		s.end(ReasonBrokerMalformed, err)
+		s.end(reason.BrokerMalformed, err)
 		return false
 	}
 	s.brokerAnswered()
 	if ack.Code != 0 {
 		s.flushDown()
-		s.end(ReasonBrokerRefused, fmt.Errorf("CONNACK %s", ConnackText(ack.Code, s.connect.version)))
+		s.end(reason.BrokerRefused, fmt.Errorf("CONNACK %s", mqttio.ConnackText(ack.Code, s.connect.version)))
 		return false
 	}
 	if s.quota != nil {
@@ -99,5 +100,5 @@ func disconnectError(p *mqttio.Packet, v mqttio.Version) error {
 	if err != nil {
 		return err
 	}
-	return fmt.Errorf("DISCONNECT %s", codeWords(d.Code))
+	return fmt.Errorf("DISCONNECT %s", mqttio.CodeText(d.Code))
 }

@@ -3,6 +3,8 @@ package bridge
 import (
 	"context"
 	"time"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // Drain refuses new sessions from now on and ends those there are, at most rate in a second, so that their devices do not come
@@ -16,7 +18,7 @@ func (b *Bridge) Drain(ctx context.Context, rate int) (cut int) {
 		if s.ending() {
 			continue
 		}
-		s.end(ReasonShutdown, nil)
+		s.end(reason.Shutdown, nil)
 		select {
 		case <-ticker.C:
 		case <-ctx.Done():
@@ -47,7 +49,7 @@ const drainPoll = 20 * time.Millisecond
 func (b *Bridge) cut() int {
 	sessions := b.snapshot(nil)
 	for _, s := range sessions {
-		s.end(ReasonCut, nil)
+		s.end(reason.Cut, nil)
 		s.kill()
 	}
 	return len(sessions)

@@ -12,6 +12,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -144,7 +145,7 @@ func TestPanic(t *testing.T) {
 				write.Store(where == "write")
 				bad.br.send(hx("D000"))
 				bad.dev.send(hx("C000"))
-				why := bridge.ReasonInternal.String()
+				why := reason.Internal.String()
 				if h := bad.dev.rest(); h.code != 1011 || !bytes.HasSuffix(h.packets, disconnect(mqttio.V5, 0x80, why)) {
 					t.Errorf("device hears %v", h)
 				}
@@ -170,7 +171,7 @@ func TestPanicOfTheWatch(t *testing.T) {
 		s.up.panics.Store(true)
 		s.dialled()
 		s.check(ended{reason: "internal-error", code: 1011, level: "ERROR", metric: "refusals_total",
-			packets: refusal(s.v, 0, 0x80, bridge.ReasonInternal.String())})
+			packets: refusal(s.v, 0, 0x80, reason.Internal.String())})
 	})
 }
 
@@ -193,7 +194,7 @@ func TestMaximumPacketSize(t *testing.T) {
 			s.dev.send(hello)
 			leave := hx(want[1])
 			if size == 200 {
-				leave = disconnect(s.v, 0x82, bridge.ReasonProtocol.String())
+				leave = disconnect(s.v, 0x82, reason.Protocol.String())
 			}
 			if h := s.dev.rest(); !bytes.Equal(h.packets, leave) {
 				t.Errorf("with a maximum of %d the device hears % x, want % x", size, h.packets, leave)

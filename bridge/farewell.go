@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -32,7 +33,7 @@ func (s *session) sayGoodbye() {
 	s.mu.Unlock()
 	c := s.cause.Load()
 	if c == nil { // both pumps ended without a cause: that cannot be
-		c = &cause{ReasonInternal, errors.New("session without a cause")}
+		c = &cause{reason.Internal, errors.New("session without a cause")}
 		s.cause.Store(c)
 	}
 	if c.reason.Close == 0 {
@@ -90,7 +91,7 @@ func (s *session) farewellPacket(c *cause, text string) []byte {
 // packetCode is the code of the packet error that ended the session, which says more than the table, or the table's.
 func packetCode(c *cause, code byte) byte {
 	var e *mqttio.Error
-	if code != 0 && errors.As(c.err, &e) && e.Code != 0 && c.reason != ReasonBrokerMalformed {
+	if code != 0 && errors.As(c.err, &e) && e.Code != 0 && c.reason != reason.BrokerMalformed {
 		return e.Code
 	}
 	return code

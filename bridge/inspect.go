@@ -64,7 +64,7 @@ func (s *session) refuseSubscribe(p *mqttio.Packet, filters int) bool {
 	s.b.metrics.exceeded(quotaFilters)
 	codes := make([]byte, filters)
 	for i := range codes {
-		codes[i] = failure(s.connect.version, codeQuota)
+		codes[i] = failure(s.connect.version, mqttio.CodeQuotaExceeded)
 	}
 	suback := mqttio.AppendSuback(ownPacket(), s.connect.version, sub.PacketID, codes)
 	return s.omitUp(p) && s.reply(suback)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -97,14 +98,14 @@ func NewMetrics(reg prometheus.Registerer, brokers ...string) *Metrics {
 // declareReasons makes the series of all reasons. Which of them can end a session that was accepted follows from the order of the table, which
 // is that of a device's life: the device's own ends are the first of these.
 func (m *Metrics) declareReasons() {
-	reasons := Reasons()
+	reasons := reason.All()
 	for i, r := range reasons {
 		if departures[r] {
 			m.leavers.WithLabelValues(r.Label)
 		} else {
 			m.refusals.WithLabelValues(r.Label)
 		}
-		if i >= slices.Index(reasons, ReasonDisconnect) {
+		if i >= slices.Index(reasons, reason.Disconnect) {
 			m.ends.WithLabelValues(r.Label)
 		}
 	}
@@ -118,17 +119,17 @@ const (
 	dialShort  = "short" // for want of something in the bridge
 )
 
-func (m *Metrics) refused(r *Reason) {
+func (m *Metrics) refused(r *reason.Reason) {
 	m.refusals.WithLabelValues(r.Label).Inc()
 	m.exceeded(r.Label)
 }
 
-func (m *Metrics) ended(r *Reason) {
+func (m *Metrics) ended(r *reason.Reason) {
 	m.ends.WithLabelValues(r.Label).Inc()
 	m.exceeded(r.Label)
 }
 
-func (m *Metrics) left(r *Reason) { m.leavers.WithLabelValues(r.Label).Inc() }
+func (m *Metrics) left(r *reason.Reason) { m.leavers.WithLabelValues(r.Label).Inc() }
 
 // exceeded counts a quota, if that is the label of one.
 func (m *Metrics) exceeded(label string) {

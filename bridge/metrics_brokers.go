@@ -4,19 +4,21 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // brokerReasons are the reasons of the table that say something about a broker, rather than about the device.
-func brokerReasons() []*Reason {
-	return []*Reason{ReasonConnackTimeout, ReasonBrokerRefused,
-		ReasonBrokerDisconnect, ReasonBrokerClosed, ReasonBrokerLost, ReasonBrokerStalled, ReasonBrokerMalformed}
+func brokerReasons() []*reason.Reason {
+	return []*reason.Reason{reason.ConnackTimeout, reason.BrokerRefused,
+		reason.BrokerDisconnect, reason.BrokerClosed, reason.BrokerLost, reason.BrokerStalled, reason.BrokerMalformed}
 }
 
 // brokerMetrics are the metrics of one broker. A nil brokerMetrics counts nothing.
 type brokerMetrics struct {
 	sessions prometheus.Gauge
 	answers  prometheus.Observer
-	failures map[*Reason]prometheus.Counter
+	failures map[*reason.Reason]prometheus.Counter
 }
 
 // newBrokerMetrics registers the metrics that have a label for the broker, with a series for each of these names and no others.
@@ -31,7 +33,7 @@ func newBrokerMetrics(reg prometheus.Registerer, names []string) map[string]*bro
 	all := make(map[string]*brokerMetrics, len(names))
 	for _, name := range names {
 		m := &brokerMetrics{sessions: sessions.WithLabelValues(name), answers: answers.WithLabelValues(name),
-			failures: make(map[*Reason]prometheus.Counter)}
+			failures: make(map[*reason.Reason]prometheus.Counter)}
 		for _, r := range brokerReasons() {
 			m.failures[r] = failures.WithLabelValues(name, r.Label)
 		}
@@ -53,7 +55,7 @@ func (m *brokerMetrics) answered(after time.Duration) {
 }
 
 // ended counts the end of a session that the broker had a connection of.
-func (m *brokerMetrics) ended(r *Reason) {
+func (m *brokerMetrics) ended(r *reason.Reason) {
 	if m == nil {
 		return
 	}

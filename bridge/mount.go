@@ -3,6 +3,7 @@ package bridge
 import (
 	"errors"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -50,11 +51,11 @@ func (pol *policed) most(limit int) int {
 }
 
 // tooLargeReason says which limit bites where a packet below the mount cannot be more than most(mqttio.MaxWhole).
-func (pol *policed) tooLargeReason() *Reason {
+func (pol *policed) tooLargeReason() *reason.Reason {
 	if pol.most(mqttio.MaxWhole) < mqttio.MaxWhole {
-		return ReasonBrokerPacketSize
+		return reason.BrokerPacketSize
 	}
-	return ReasonControlPacketTooLarge
+	return reason.ControlPacketTooLarge
 }
 
 // mountUp says what a PUBLISH is below the mount; false: there is no such packet.
@@ -154,7 +155,7 @@ func (s *session) judgeMessage(p *mqttio.Packet) bool {
 	}
 	if err != nil {
 		if s.connect.takesAliases {
-			s.end(ReasonBrokerMalformed, errBrokerAlias)
+			s.end(reason.BrokerMalformed, errBrokerAlias)
 			return false
 		}
 		q, _ = mqttio.ParsePublishHead(p.Header, p.Bytes, mqttio.V311) // topic and identifier were checked to be there
@@ -175,7 +176,7 @@ func (s *session) judgeMessage(p *mqttio.Packet) bool {
 		if may {
 			pol.down.lost.drop(alias)
 		} else if !s.remember(&pol.down.lost, alias, maxLost) {
-			s.end(ReasonBrokerMalformed, errTooManyWithheld)
+			s.end(reason.BrokerMalformed, errTooManyWithheld)
 			return false
 		}
 	}
@@ -197,14 +198,14 @@ func (s *session) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) bool {
 	v, down := s.connect.version, &s.policed.down
 	switch q.QoS {
 	case 1:
-		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, q.PacketID, codeForbidden)
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, q.PacketID, mqttio.CodeNotAuthorized)
 		down.answer = withheldAnswer{ack, kindPuback, down.order.passed[kindPuback]}
 	case 2:
 		if v != mqttio.V5 && !s.remember(&down.untold, q.PacketID, maxUnsaid) {
-			s.end(ReasonBrokerMalformed, errTooManyWithheld)
+			s.end(reason.BrokerMalformed, errTooManyWithheld)
 			return false
 		}
-		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, q.PacketID, codeForbidden)
+		ack := mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, q.PacketID, mqttio.CodeNotAuthorized)
 		down.answer = withheldAnswer{ack, kindPubrec, down.order.passed[kindPubrec]}
 	}
 	return s.withhold(p)

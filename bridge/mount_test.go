@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -172,7 +173,7 @@ func TestMountSubscribe(t *testing.T) {
 		many := strings.Repeat("0001'x'", 15_000)
 		s.dev.send(request(0xA2, many))
 		s.check(ended{reason: "control-packet-too-large", code: 1009, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, 0x95, bridge.ReasonControlPacketTooLarge.String())})
+			packets: disconnect(v, 0x95, reason.ControlPacketTooLarge.String())})
 	})
 }
 
@@ -221,7 +222,7 @@ func TestResponseTopics(t *testing.T) {
 		// Of two response topics a broker might take the other.
 		s.dev.send(publishOf(v, 0x32, "ok", 0x102, "08 0002'no' 08 0002'ok'", strings.Repeat("x", 150_000)))
 		s.check(ended{reason: "packet-protocol", code: 1002, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, 0x82, bridge.ReasonProtocol.String())})
+			packets: disconnect(v, 0x82, reason.Protocol.String())})
 	})
 }
 
@@ -256,7 +257,7 @@ func TestMalformedPropertiesDown(t *testing.T) {
 		s.dev.expect(connack(s.v))
 		s.br.send(bad)
 		s.check(ended{reason: "broker-malformed", code: 1011, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(s.v, bridge.ReasonBrokerMalformed.Disconnect, bridge.ReasonBrokerMalformed.String())})
+			packets: disconnect(s.v, reason.BrokerMalformed.Disconnect, reason.BrokerMalformed.String())})
 	})
 }
 

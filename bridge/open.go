@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -79,17 +80,17 @@ func usernameForLog(c *mqttio.Connect) string {
 }
 
 // connectReason says for which reason a first packet is refused.
-func connectReason(err error) *Reason {
+func connectReason(err error) *reason.Reason {
 	var e *mqttio.Error
 	switch {
 	case errors.Is(err, mqttio.ErrTooLarge):
-		return ReasonConnectTooLarge
+		return reason.ConnectTooLarge
 	case errors.Is(err, mqttio.ErrNotConnect):
-		return ReasonNotConnect
-	case errors.As(err, &e) && e.Code == codeVersion:
-		return ReasonMQTTVersion
+		return reason.NotConnect
+	case errors.As(err, &e) && e.Code == mqttio.CodeVersion:
+		return reason.MQTTVersion
 	}
-	return ReasonConnectMalformed
+	return reason.ConnectMalformed
 }
 
 // dial connects to a broker, once there is a place among those that are doing so.
@@ -103,7 +104,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.dialing(cancel)
 	defer s.dialing(nil)
 	if s.b.dials.Acquire(ctx, Neighbors(s.dev.RemoteAddr().String())) != nil {
-		s.end(ReasonDialsFull, nil)
+		s.end(reason.DialsFull, nil)
 		return false
 	}
 	defer s.b.dials.Release()
@@ -179,15 +180,15 @@ func (s *session) fillUp() bool {
 type labeled interface{ Label() string }
 
 // deviceReason says why reading from the device ended.
-func deviceReason(err error) *Reason {
+func deviceReason(err error) *reason.Reason {
 	var l labeled
 	switch {
 	case errors.As(err, &l):
-		return ReasonByLabel(l.Label())
+		return reason.ByLabel(l.Label())
 	case errors.Is(err, io.EOF):
-		return ReasonDeviceClosed
+		return reason.DeviceClosed
 	}
-	return ReasonDeviceLost
+	return reason.DeviceLost
 }
 
 // nonEOF is err unless it says nothing.

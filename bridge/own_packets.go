@@ -4,6 +4,7 @@ import (
 	"errors"
 	"unsafe"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -135,7 +136,7 @@ func (s *session) reply(buf []byte) bool { return s.replyAfter(buf, kindPuback, 
 // replyAfter is reply for an acknowledgement that has so many of the broker's before it.
 func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 	if s.tooLarge(buf) {
-		s.end(ReasonAnswerTooLarge, nil)
+		s.end(reason.AnswerTooLarge, nil)
 		return false
 	}
 	s.devMu.Lock()
@@ -143,11 +144,11 @@ func (s *session) replyAfter(buf []byte, kind ackKind, after uint64) bool {
 	room := s.own.count(s.memory)
 	s.devMu.Unlock()
 	if !ok {
-		s.end(ReasonPublishDenied, errOwnPackets)
+		s.end(reason.PublishDenied, errOwnPackets)
 		return false
 	}
 	if !room {
-		s.end(ReasonMemoryShort, errOwnPackets)
+		s.end(reason.MemoryShort, errOwnPackets)
 		return false
 	}
 	if s.unsent += len(buf); s.unsent >= replyTogether {
@@ -165,7 +166,7 @@ func (s *session) sendReplies() bool {
 	s.devMu.Lock()
 	defer s.devMu.Unlock()
 	if err := s.writeOwn(); err != nil {
-		s.end(ReasonDeviceLost, err)
+		s.end(reason.DeviceLost, err)
 		return false
 	}
 	return true

@@ -1,6 +1,10 @@
 package bridge
 
-import "time"
+import (
+	"time"
+
+	"mqtt-ws-bridge/bridge/reason"
+)
 
 // standing is what the watch has seen of a session: for how long nothing has come from an end or gone to it, and whether a write to it is
 // under way or its pump is held back.
@@ -19,10 +23,10 @@ func (s *session) checkPartial(v standing) bool {
 	switch {
 	case limit == 0:
 	case up && v.up > limit:
-		s.end(ReasonPacketTimeout, nil)
+		s.end(reason.PacketTimeout, nil)
 		return false
 	case down && v.down > limit:
-		s.end(ReasonBrokerPacketTimeout, nil)
+		s.end(reason.BrokerPacketTimeout, nil)
 		return false
 	}
 	s.watched.stuck = max(where(up, v.up), where(down, v.down), where(v.writesDown, v.toDevice), where(v.writesUp, v.toBroker))

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -55,16 +56,16 @@ var (
 // judgeConnect asks the policy about CONNECT. It reports whether the session goes on; c is then what the broker gets.
 func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 	if s.policed.noRetain && c.Will && c.WillRetain {
-		s.end(ReasonNotAuthorized, errRetainedWill)
+		s.end(reason.NotAuthorized, errRetainedWill)
 		return false
 	}
 	terms, err := s.policed.policy.Connect(pkt, c)
 	if err != nil {
-		s.end(ReasonNotAuthorized, err)
+		s.end(reason.NotAuthorized, err)
 		return false
 	}
 	if len(terms.Mount) > MaxMount {
-		s.end(ReasonInternal, errLongMount)
+		s.end(reason.Internal, errLongMount)
 		return false
 	}
 	s.policed.keeps, s.policed.receivesAll = !c.CleanStart, terms.ReceivesAll
@@ -73,7 +74,7 @@ func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
 		return true
 	}
 	if *c, err = mqttio.ParseConnect(terms.Connect); err != nil {
-		s.end(ReasonInternal, err)
+		s.end(reason.Internal, err)
 		return false
 	}
 	s.policed.connect, s.connect.clientID = terms.Connect, forLog(c.ClientID)
@@ -108,7 +109,7 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 	q, err := mqttio.ParsePublishHead(p.Header, p.Bytes, v)
 	if err != nil { // a whole one was checked: this is a long one with endless properties
 		s.dropUp(p)
-		s.end(ReasonControlPacketTooLarge, errLongProperties)
+		s.end(reason.ControlPacketTooLarge, errLongProperties)
 		return false
 	}
 	if !p.Whole() {
@@ -129,7 +130,7 @@ func (s *session) judgePublish(p *mqttio.Packet) bool {
 			pol.lost.drop(alias)
 		} else if !s.remember(&pol.lost, alias, maxLost) {
 			s.dropUp(p)
-			s.end(ReasonPublishDenied, errTooManyLost)
+			s.end(reason.PublishDenied, errTooManyLost)
 			return false
 		}
 	}
@@ -166,19 +167,19 @@ func (s *session) refusePublish(p *mqttio.Packet, q *mqttio.Publish) bool {
 	s.policed.dropping = !p.Last
 	if s.b.denial.closes {
 		s.dropUp(p)
-		s.end(ReasonPublishDenied, nil)
+		s.end(reason.PublishDenied, nil)
 		return false
 	}
 	s.omitUp(p)
 	switch qos {
 	case 1:
-		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, codeForbidden), kindPuback, s.policed.up.passed[kindPuback])
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePuback, v, id, mqttio.CodeNotAuthorized), kindPuback, s.policed.up.passed[kindPuback])
 	case 2:
 		if v != mqttio.V5 && !s.remember(&s.policed.unsaid, id, maxUnsaid) {
-			s.end(ReasonPublishDenied, errTooManyLost)
+			s.end(reason.PublishDenied, errTooManyLost)
 			return false
 		}
-		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, codeForbidden), kindPubrec, s.policed.up.passed[kindPubrec])
+		return s.replyAfter(mqttio.AppendAck(ownPacket(), mqttio.TypePubrec, v, id, mqttio.CodeNotAuthorized), kindPubrec, s.policed.up.passed[kindPubrec])
 	}
 	return true
 }
@@ -213,11 +214,11 @@ func (s *session) leaveForDevice() {
 }
 
 // endsQuietly reports whether no will is due when the session of a device that the broker has heard of ends for this reason.
-func (s *session) endsQuietly(r *Reason) bool {
+func (s *session) endsQuietly(r *reason.Reason) bool {
 	switch r {
-	case ReasonExpired, ReasonRevoked:
+	case reason.Expired, reason.Revoked:
 		return s.b.denial.expireQuietly
-	case ReasonIdentityConnections, ReasonIdentityRate: // the device was refused: it never was there
+	case reason.IdentityConnections, reason.IdentityRate: // the device was refused: it never was there
 		return true
 	}
 	return false

@@ -1,6 +1,9 @@
 package bridge
 
-import "mqtt-ws-bridge/mqttio"
+import (
+	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/mqttio"
+)
 
 // subscribeVerdict is what becomes of a SUBSCRIBE. The zero value lets it pass as it came.
 type subscribeVerdict struct {
@@ -21,7 +24,7 @@ func (s *session) judgeSubscribe(p *mqttio.Packet) bool {
 	switch {
 	case verdict.against != nil:
 		s.dropUp(p)
-		s.end(ReasonProtocol, verdict.against)
+		s.end(reason.Protocol, verdict.against)
 		return false
 	case verdict.suback != nil:
 		return s.omitUp(p) && s.reply(verdict.suback)
@@ -48,7 +51,7 @@ func (s *session) inspectSubscribe(p *mqttio.Packet) (verdict subscribeVerdict) 
 	if denied > 0 && denied < len(codes) && !s.await(sub.PacketID, codes) {
 		for i := range codes {
 			if codes[i] == mqttio.CodeOfBroker {
-				codes[i] = failure(v, codeQuota) // until the broker has answered some
+				codes[i] = failure(v, mqttio.CodeQuotaExceeded) // until the broker has answered some
 			}
 		}
 		denied = len(codes)
@@ -68,10 +71,10 @@ func (s *session) judgeFilters(sub mqttio.Subscribe) (codes []byte, denied int) 
 		code := byte(mqttio.CodeOfBroker)
 		switch {
 		case !pol.mount.HoldsFilter(filter) || !pol.policy.MaySubscribe(filter):
-			code = failure(v, codeForbidden)
+			code = failure(v, mqttio.CodeNotAuthorized)
 			s.b.metrics.denied[mqttio.TypeSubscribe].Inc()
 		case !pol.subs.add(sub.PacketID, len(codes)-denied, filter):
-			code = failure(v, codeQuota)
+			code = failure(v, mqttio.CodeQuotaExceeded)
 			s.b.metrics.exceeded(quotaSubscriptions)
 		}
 		if codes = append(codes, code); code != mqttio.CodeOfBroker {
@@ -86,7 +89,7 @@ func failure(v mqttio.Version, code byte) byte {
 	if v == mqttio.V5 {
 		return code
 	}
-	return codeUnspecified
+	return mqttio.CodeUnspecified
 }
 
 // awaited reports whether the broker owes the answer to a part of a SUBSCRIBE with that packet identifier.
@@ -143,7 +146,7 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 	merged, err := mqttio.AppendMerged(ownPacket(), p.Header, p.Bytes, v, codes)
 	if err != nil {
 		s.dropDown(p)
-		s.end(ReasonBrokerMalformed, err)
+		s.end(reason.BrokerMalformed, err)
 		return false
 	}
 	if !s.flushDownBefore() {
@@ -153,11 +156,11 @@ func (s *session) mergeSuback(p *mqttio.Packet) bool {
 		merged = mqttio.AppendSuback(ownPacket(), v, ack.PacketID, merged[len(merged)-len(codes):])
 	}
 	if s.tooLarge(merged) {
-		s.end(ReasonAnswerTooLarge, nil)
+		s.end(reason.AnswerTooLarge, nil)
 		return false
 	}
 	if err := s.writeDevice(merged, []int{len(merged)}, false); err != nil {
-		s.end(ReasonDeviceLost, err)
+		s.end(reason.DeviceLost, err)
 		return false
 	}
 	return true

@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -12,8 +13,8 @@ type Pass struct {
 	Expires time.Time // when the session has to end; zero: never
 	// NoRetain forbids retained messages, the will included. Without a Policy it has no effect.
 	NoRetain bool
-	Quota    Quota   // nil: none
-	Refuse   *Reason // why the device cannot be taken after all; nil: it can
+	Quota    Quota          // nil: none
+	Refuse   *reason.Reason // why the device cannot be taken after all; nil: it can
 }
 
 // Policy says what one device may do. Connect is called first, once; the others may be called at the same time by two goroutines

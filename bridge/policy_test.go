@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -234,7 +235,7 @@ func TestUnansweredSubscribes(t *testing.T) {
 		s.exchange("whole ones pass", packet(0x82, hx("0021 00 0002'ok' 00")), packet(0x82, hx("0021 00 0002'ok' 00")), nil)
 		s.dev.send(packet(0x82, hx("0001 00 0002'ok' 00")))
 		s.check(ended{reason: "packet-protocol", code: 1002, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(s.v, 0x82, bridge.ReasonProtocol.String())})
+			packets: disconnect(s.v, 0x82, reason.Protocol.String())})
 	})
 }
 
@@ -320,7 +321,7 @@ func TestAnswersKeepTheirOrder(t *testing.T) {
 			s.dev.send(bytes.Repeat(pub(0x32, "no", 10), 1000)) // answers of 64 KiB in all
 		}
 		s.check(ended{reason: "publish-denied", code: 1008, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, bridge.ReasonPublishDenied.Disconnect, bridge.ReasonPublishDenied.String())})
+			packets: disconnect(v, reason.PublishDenied.Disconnect, reason.PublishDenied.String())})
 	})
 }
 
@@ -370,7 +371,7 @@ func TestExpiryWithoutWill(t *testing.T) {
 		began := time.Now()
 		s.online()
 		s.check(ended{reason: "identity-expired", code: 1008, saw: hx("E000"), level: "INFO", metric: "session_ends_total",
-			packets: disconnect(v, 0xA0, bridge.ReasonExpired.String())})
+			packets: disconnect(v, 0xA0, reason.Expired.String())})
 		if d := time.Since(began); d < 30*time.Second || d > 35*time.Second {
 			t.Errorf("after %v", d)
 		}
@@ -398,14 +399,14 @@ func TestExpiryWithinAForbiddenPublish(t *testing.T) {
 		s.online()
 		s.dev.send(publish(v, "no", strings.Repeat("x", 200_000))[:150_000])
 		s.check(ended{reason: "identity-expired", code: 1008, saw: hx("E000"), level: "INFO", metric: "session_ends_total",
-			packets: disconnect(v, 0xA0, bridge.ReasonExpired.String())})
+			packets: disconnect(v, 0xA0, reason.Expired.String())})
 	})
 }
 
 func TestRefusalWithAnError(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
-		r.bridge.RefusedFor(bridge.ReasonUnauthorized, "192.0.2.1:1", "esp32", errors.New("why"))
+		r.bridge.RefusedFor(reason.Unauthorized, "192.0.2.1:1", "esp32", errors.New("why"))
 		if line := r.log.ends(t)[0]; line["error"] != "why" || line["reason"] != "unauthorized" || line["user_agent"] != "esp32" {
 			t.Errorf("log line %v", line)
 		}
@@ -432,6 +433,6 @@ func TestLongProperties(t *testing.T) {
 		synctest.Wait()
 		s.dev.send(hx("00"), with(65_544))
 		s.check(ended{reason: "control-packet-too-large", saw: append(good, 0xC0, 0), code: 1009, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(v, 0x95, bridge.ReasonControlPacketTooLarge.String())})
+			packets: disconnect(v, 0x95, reason.ControlPacketTooLarge.String())})
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -86,12 +87,12 @@ func (s *session) inspectUp(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeConnect:
 		s.dropUp(p)
-		s.end(ReasonProtocol, errSecondConnect)
+		s.end(reason.Protocol, errSecondConnect)
 		return false
 	case mqttio.TypeDisconnect:
 		s.leaving.Store(true) // the broker may close before we are back from telling it
 		s.flushUp()
-		s.end(ReasonDisconnect, nil)
+		s.end(reason.Disconnect, nil)
 		return false
 	case mqttio.TypeSubscribe:
 		s.traceSubscribe(p)
@@ -156,7 +157,7 @@ func (s *session) writeNow(packets []byte) bool {
 		_, err := s.broker.Write(packets[:n])
 		s.brokerBusy.Add(1)
 		if err != nil {
-			s.end(ReasonBrokerLost, err)
+			s.end(reason.BrokerLost, err)
 			return false
 		}
 		packets = packets[n:]
@@ -194,7 +195,7 @@ func (s *session) moveDown() bool {
 			}
 		default:
 			s.flushDown()
-			s.end(ReasonBrokerMalformed, err)
+			s.end(reason.BrokerMalformed, err)
 		}
 	}
 	return false
@@ -219,11 +220,11 @@ func (s *session) fillDown() bool {
 	case s.nothingYet(err):
 		return !s.pausing.Load()
 	case s.leaving.Load():
-		s.end(ReasonDisconnect, nil)
+		s.end(reason.Disconnect, nil)
 	case errors.Is(err, io.EOF):
-		s.end(ReasonBrokerClosed, nil)
+		s.end(reason.BrokerClosed, nil)
 	default:
-		s.end(ReasonBrokerLost, err)
+		s.end(reason.BrokerLost, err)
 	}
 	return false
 }
@@ -233,7 +234,7 @@ func (s *session) flushDown() bool {
 	run, ends := s.down.stream.Run()
 	if len(ends) > 0 {
 		if err := s.writeDevice(run, ends, s.down.stream.MidPacket()); err != nil {
-			s.end(ReasonDeviceLost, err)
+			s.end(reason.DeviceLost, err)
 			return false
 		}
 		s.down.tally.flush()
@@ -247,7 +248,7 @@ func (s *session) flushDownBefore() bool {
 	run, ends := s.down.stream.RunBefore()
 	if len(ends) > 0 {
 		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(ReasonDeviceLost, err)
+			s.end(reason.DeviceLost, err)
 			return false
 		}
 	}
@@ -287,15 +288,15 @@ func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
 }
 
 // packetReason says for which reason a packet of the device ends the session.
-func packetReason(err error) *Reason {
+func packetReason(err error) *reason.Reason {
 	var e *mqttio.Error
 	switch {
 	case errors.Is(err, mqttio.ErrControlPacketTooLarge):
-		return ReasonControlPacketTooLarge
+		return reason.ControlPacketTooLarge
 	case errors.Is(err, mqttio.ErrTooLarge):
-		return ReasonPacketTooLarge
-	case errors.As(err, &e) && e.Code == codeProtocol:
-		return ReasonProtocol
+		return reason.PacketTooLarge
+	case errors.As(err, &e) && e.Code == mqttio.CodeProtocol:
+		return reason.Protocol
 	}
-	return ReasonMalformed
+	return reason.Malformed
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -12,9 +13,9 @@ import (
 type Quota interface {
 	// Connect is told the user name in CONNECT, nil if there is none, which nobody has proved yet. It says why the device is
 	// refused, or nil.
-	Connect(username []byte) *Reason
+	Connect(username []byte) *reason.Reason
 	// Accepted is told that a broker has accepted the device. It says why the session has to end all the same, or nil.
-	Accepted() *Reason
+	Accepted() *reason.Reason
 	// Use counts messages and bytes that were moved and returns for how long nothing more is to be read in that direction, and
 	// how many packets may be moved at a time then; 0: any.
 	Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int)
@@ -41,8 +42,8 @@ const (
 // quotaKinds are the values of the label quota.
 func quotaKinds() []string {
 	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), quotaSubscriptions, quotaTopicLevels, quotaFilters}
-	for _, r := range []*Reason{
-		ReasonAddressConnections, ReasonAddressRate, ReasonIdentityConnections, ReasonIdentityRate, ReasonConnectRate, ReasonControlFlood,
+	for _, r := range []*reason.Reason{
+		reason.AddressConnections, reason.AddressRate, reason.IdentityConnections, reason.IdentityRate, reason.ConnectRate, reason.ControlFlood,
 	} {
 		kinds = append(kinds, r.Label)
 	}

@@ -2,6 +2,8 @@ package bridge
 
 import (
 	"testing"
+
+	"mqtt-ws-bridge/mqttio"
 )
 
 // FuzzQuotaSubscriptions plays a device that subscribes and gives up as the bytes say, and a broker that grants and refuses so, behind
@@ -85,7 +87,7 @@ func (b *reluctant) answer(u *subscriptions, bits byte) {
 			b.has[filter] = true
 			codes = append(codes, 1)
 		default: // what was granted before stays
-			codes = append(codes, codeUnspecified)
+			codes = append(codes, mqttio.CodeUnspecified)
 		}
 	}
 	if !r.unsubscribes {

@@ -88,7 +88,7 @@ func (u *subscriptions) answered(id uint16, codes []byte) {
 	defer u.mu.Unlock()
 	for _, w := range u.waiting[id] {
 		w.sub.waiters--
-		w.sub.granted = w.sub.granted || w.position < len(codes) && codes[w.position] < codeUnspecified
+		w.sub.granted = w.sub.granted || w.position < len(codes) && codes[w.position] < mqttio.CodeUnspecified
 		if !w.sub.granted && w.sub.waiters == 0 && u.filters[w.filter] == w.sub {
 			delete(u.filters, w.filter)
 		}

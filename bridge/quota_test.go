@@ -8,8 +8,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/quota"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -259,7 +259,7 @@ func TestQuotaForUserName(t *testing.T) {
 		owner.dev.expect(connack(v))
 		other.br.send(connack(v))
 		other.dev.expect(connack(v))
-		why := bridge.ReasonIdentityConnections.String()
+		why := reason.IdentityConnections.String()
 		second.br.send(connack(v)) // it was dialled before the owner was accepted
 		if h := second.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("the second device hears %v", h)

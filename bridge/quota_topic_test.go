@@ -6,6 +6,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -75,7 +76,7 @@ func TestQuotaSubscriptionsUnanswered(t *testing.T) {
 		s.exchange("one too many", w.subscribe("0025", "0001'a' 00"), nil, w.suback("0025", w.quota))
 		s.dev.send(w.subscribe("0002", "0001'b' 00"))
 		s.check(ended{reason: "packet-protocol", code: 1002, level: "WARN", metric: "session_ends_total",
-			packets: disconnect(s.v, 0x82, bridge.ReasonProtocol.String())})
+			packets: disconnect(s.v, 0x82, reason.Protocol.String())})
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 var update = flag.Bool("update", false, "write the table of reasons into docs/operations.md")
@@ -30,14 +32,14 @@ func TestReasonsInOperationsPage(t *testing.T) {
 		return
 	}
 	if got != want {
-		t.Errorf("%s differs from bridge/reason.go: run go test ./bridge -run %s -update", path, t.Name())
+		t.Errorf("%s differs from bridge/reason: run go test ./bridge -run %s -update", path, t.Name())
 	}
 }
 
 func reasonsTable() string {
 	var b strings.Builder
 	b.WriteString("| reason | means | HTTP | 3.x | 5 | DISCONNECT | close | level |\n|---|---|---|---|---|---|---|---|\n")
-	for _, r := range Reasons() {
+	for _, r := range reason.All() {
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s | %s | %s | %s |\n", r.Label, r.Text, orNone(r.Status, "%d"),
 			orNone(int(r.Connack3), "%d"), orNone(int(r.Connack5), "0x%02X"), orNone(int(r.Disconnect), "0x%02X"),
 			orNone(r.Close, "%d"), strings.ToLower(r.Level.String()))

@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -32,10 +33,10 @@ var handshakeCases = []struct {
 	{reason: "draining", status: 503, retryAfter: "5", before: func(r *rig) { r.bridge.Drain(context.Background(), 1) }},
 	{reason: "sessions-full", status: 503, retryAfter: "30", level: "WARN",
 		limits: func(l *bridge.Limits) { l.Sessions = 1 }, before: func(r *rig) { r.open(); synctest.Wait() }},
-	{reason: "memory-full", status: 503, retryAfter: "30", level: "DEBUG", before: func(r *rig) { r.budget.none(bridge.ReasonMemoryFull) }},
+	{reason: "memory-full", status: 503, retryAfter: "30", level: "DEBUG", before: func(r *rig) { r.budget.none(reason.MemoryFull) }},
 	{reason: "descriptors-full", status: 503, retryAfter: "30", level: "DEBUG",
-		before: func(r *rig) { r.budget.none(bridge.ReasonDescriptorsFull) }},
-	{reason: "ports-full", status: 503, retryAfter: "30", level: "DEBUG", before: func(r *rig) { r.budget.none(bridge.ReasonPortsFull) }},
+		before: func(r *rig) { r.budget.none(reason.DescriptorsFull) }},
+	{reason: "ports-full", status: 503, retryAfter: "30", level: "DEBUG", before: func(r *rig) { r.budget.none(reason.PortsFull) }},
 	{reason: "dials-full", status: 503, retryAfter: "5", level: "WARN",
 		limits: func(l *bridge.Limits) { l.Dials = 1 }, before: (*rig).occupyDials},
 	{reason: "broker-down", status: 503, retryAfter: "5", level: "WARN", before: func(r *rig) { r.up.ready.Store(false) }},
@@ -76,7 +77,7 @@ func TestHandshakeReasons(t *testing.T) {
 				old, replacement, _ := strings.Cut(c.request, "|")
 				d := r.knock()
 				resp := d.request(strings.Replace(goodHandshake, old, replacement, 1))
-				why := bridge.ReasonByLabel(c.reason)
+				why := reason.ByLabel(c.reason)
 				if got := body(t, resp); resp.StatusCode != c.status || got != why.String() || resp.Header.Get("Retry-After") != c.retryAfter {
 					t.Errorf("device gets %s, %v: %s", resp.Status, resp.Header, got)
 				}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -47,7 +48,7 @@ func run(t *testing.T, metric string, cases []endCase) {
 				}
 				c.act(s)
 				want := c.want
-				why := bridge.ReasonByLabel(want.reason).String()
+				why := reason.ByLabel(want.reason).String()
 				want.packets = append(want.packets, refusal(v, c.connack[0], c.connack[1], why)...)
 				want.packets = append(want.packets, disconnect(v, c.leave, why)...)
 				if want.metric == "" {
@@ -80,10 +81,10 @@ var refusalCases = []endCase{
 	{name: "CONNECT came with the handshake", limits: func(l *bridge.Limits) { l.Sessions = 0 },
 		act:  func(s *scene) { s.lax.Store(true); s.early() },
 		want: ended{reason: "sessions-full", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x89}},
-	{act: func(s *scene) { s.spent(bridge.ReasonMemoryFull); s.upgrade() }, want: ended{reason: "memory-full", code: 1013, level: "DEBUG"}},
-	{name: "CONNECT came with the handshake", act: func(s *scene) { s.spent(bridge.ReasonMemoryFull); s.early() },
+	{act: func(s *scene) { s.spent(reason.MemoryFull); s.upgrade() }, want: ended{reason: "memory-full", code: 1013, level: "DEBUG"}},
+	{name: "CONNECT came with the handshake", act: func(s *scene) { s.spent(reason.MemoryFull); s.early() },
 		want: ended{reason: "memory-full", code: 1013, level: "DEBUG"}, connack: [2]byte{3, 0x89}},
-	{act: func(s *scene) { s.spent(bridge.ReasonDescriptorsFull); s.upgrade() },
+	{act: func(s *scene) { s.spent(reason.DescriptorsFull); s.upgrade() },
 		want: ended{reason: "descriptors-full", code: 1013, level: "DEBUG"}},
 	{name: "towards the broker", act: func(s *scene) { s.failDialWith(syscall.EMFILE); s.upgrade(); s.dev.send(s.connect()) },
 		want: ended{reason: "descriptors-full", code: 1013, level: "DEBUG"}, connack: [2]byte{3, 0x89}},
@@ -97,10 +98,10 @@ var refusalCases = []endCase{
 		want: ended{reason: "broker-down", code: 1013, level: "WARN"}, connack: [2]byte{3, 0x88}},
 	{pass: passWith(&policyFake{refuse: true}), act: func(s *scene) { s.upgrade(); s.dev.send(s.connect()) },
 		want: ended{reason: "not-authorized", code: 1008}, connack: [2]byte{5, 0x87}},
-	{pass: refusedWith(bridge.ReasonAddressConnections), act: (*scene).upgrade, want: ended{reason: "address-connections", code: 1008, level: "WARN"}},
-	{name: "CONNECT came with the handshake", pass: refusedWith(bridge.ReasonAddressConnections), act: (*scene).early,
+	{pass: refusedWith(reason.AddressConnections), act: (*scene).upgrade, want: ended{reason: "address-connections", code: 1008, level: "WARN"}},
+	{name: "CONNECT came with the handshake", pass: refusedWith(reason.AddressConnections), act: (*scene).early,
 		want: ended{reason: "address-connections", code: 1008, level: "WARN"}, connack: [2]byte{3, 0x97}},
-	{pass: refusedWith(bridge.ReasonIdentityRate), act: (*scene).early,
+	{pass: refusedWith(reason.IdentityRate), act: (*scene).early,
 		want: ended{reason: "identity-connect-rate", code: 1008, level: "WARN"}, connack: [2]byte{3, 0x9F}},
 	{act: (*scene).upgrade, want: ended{reason: "connect-timeout", code: 1008}},
 	{act: func(s *scene) { s.upgrade(); s.dev.send(hx("C000")) }, want: ended{reason: "not-connect", code: 1002}},
@@ -128,7 +129,7 @@ var refusalCases = []endCase{
 }
 
 // refusedWith is a pass of a device that cannot be taken after all.
-func refusedWith(why *bridge.Reason) func() bridge.Pass {
+func refusedWith(why *reason.Reason) func() bridge.Pass {
 	return func() bridge.Pass { return bridge.Pass{Refuse: why} }
 }
 

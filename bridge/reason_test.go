@@ -7,7 +7,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // table is the table of reasons once more, written by hand: label, HTTP status, Retry-After in seconds, CONNACK code in 3.x and 5, DISCONNECT code
@@ -95,7 +95,7 @@ internal-error        0  0 03 80 80 1011 ERROR
 
 func TestReasonsTable(t *testing.T) {
 	got := new(strings.Builder)
-	for _, r := range bridge.Reasons() {
+	for _, r := range reason.All() {
 		fmt.Fprintf(got, "\n%-19s %3d %2.0f %02X %02X %02X %4d %v",
 			r.Label, r.Status, r.RetryAfter.Seconds(), r.Connack3, r.Connack5, r.Disconnect, r.Close, r.Level)
 	}
@@ -106,15 +106,15 @@ func TestReasonsTable(t *testing.T) {
 
 // TestReasonsAreTold holds what every row needs to be told: labels that a metric may have, a text that fits a close frame.
 func TestReasonsAreTold(t *testing.T) {
-	for _, r := range bridge.Reasons() {
-		if strings.Trim(r.Label, "abcdefghijklmnopqrstuvwxyz-") != "" || bridge.ReasonByLabel(r.Label) != r {
+	for _, r := range reason.All() {
+		if strings.Trim(r.Label, "abcdefghijklmnopqrstuvwxyz-") != "" || reason.ByLabel(r.Label) != r {
 			t.Errorf("label %q is not lower case or not alone", r.Label)
 		}
 		if s := r.String(); len(s) > 123 || !utf8.ValidString(s) || r.Text == "" { // RFC 6455 section 5.5
 			t.Errorf("%d bytes %q do not fit a close frame", len(s), s)
 		}
 	}
-	if bridge.ReasonByLabel("no such label") != bridge.ReasonInternal || bridge.ReasonInternal.Level != slog.LevelError {
+	if reason.ByLabel("no such label") != reason.Internal || reason.Internal.Level != slog.LevelError {
 		t.Error("an unknown label is not the bridge's fault")
 	}
 }
@@ -135,7 +135,7 @@ func TestEveryReasonHasACase(t *testing.T) {
 			covered[c.want.reason] = true
 		}
 	}
-	for _, r := range bridge.Reasons() {
+	for _, r := range reason.All() {
 		if !covered[r.Label] {
 			t.Errorf("no case for %s", r.Label)
 		}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 const troublePage = "../docs/troubleshooting.md"
@@ -14,13 +16,13 @@ const troublePage = "../docs/troubleshooting.md"
 // voices are the ways in which a reason reaches a device, each with its table in the page for firmware people.
 var voices = []struct {
 	section, name, form string
-	code                func(*Reason) int
+	code                func(*reason.Reason) int
 }{
-	{"status", "HTTP ", "%d", func(r *Reason) int { return r.Status }},
-	{"connack3", "3.x ", "%d", func(r *Reason) int { return int(r.Connack3) }},
-	{"connack5", "5 ", "0x%02X", func(r *Reason) int { return int(r.Connack5) }},
-	{"disconnect", "DISCONNECT ", "0x%02X", func(r *Reason) int { return int(r.Disconnect) }},
-	{"close", "close ", "%d", func(r *Reason) int { return r.Close }},
+	{"status", "HTTP ", "%d", func(r *reason.Reason) int { return r.Status }},
+	{"connack3", "3.x ", "%d", func(r *reason.Reason) int { return int(r.Connack3) }},
+	{"connack5", "5 ", "0x%02X", func(r *reason.Reason) int { return int(r.Connack5) }},
+	{"disconnect", "DISCONNECT ", "0x%02X", func(r *reason.Reason) int { return int(r.Disconnect) }},
+	{"close", "close ", "%d", func(r *reason.Reason) int { return r.Close }},
 }
 
 // TestReasonsInTroubleshootingPage: every status, CONNACK, DISCONNECT and close code that the table of reasons can send has a row in the page,
@@ -34,7 +36,7 @@ func TestReasonsInTroubleshootingPage(t *testing.T) {
 	page := string(text)
 	for _, v := range voices {
 		labels := make(map[string][]string)
-		for _, r := range Reasons() {
+		for _, r := range reason.All() {
 			if c := v.code(r); c != 0 {
 				code := fmt.Sprintf(v.form, c)
 				labels[code] = append(labels[code], "`"+r.Label+"`")
@@ -50,7 +52,7 @@ func TestReasonsInTroubleshootingPage(t *testing.T) {
 			t.Fatal(err)
 		}
 	default:
-		t.Errorf("%s differs from bridge/reason.go: run go test ./bridge -run TestReasonsIn -update, and fill in what is empty", troublePage)
+		t.Errorf("%s differs from bridge/reason: run go test ./bridge -run TestReasonsIn -update, and fill in what is empty", troublePage)
 	}
 }
 
@@ -74,7 +76,7 @@ func reasonRows(t *testing.T, rows [][]string) (out [][]string) {
 	for _, row := range rows {
 		do[row[0]] = row[2]
 	}
-	for _, r := range Reasons() {
+	for _, r := range reason.All() {
 		var seen []string
 		for _, v := range voices {
 			if c := v.code(r); c != 0 {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"slices"
 	"time"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // When pumps wait for memory in vain, the watch ends those who have it and do not move: first who holds most bytes for longest.
@@ -87,7 +89,7 @@ func (r *reclaim) shed(now time.Duration, sessions []*session) {
 				break
 			}
 			sum -= h.s.cost
-			h.s.end(ReasonMemoryShort, errSaysNought)
+			h.s.end(reason.MemoryShort, errSaysNought)
 		}
 	}
 	clear(r.holders)
@@ -121,7 +123,7 @@ func (r *reclaim) free(m *share, bytes int64, urgent bool) {
 			continue
 		}
 		bytes -= h.bytes
-		h.s.end(ReasonMemoryShort, errHoldsMost)
+		h.s.end(reason.MemoryShort, errHoldsMost)
 	}
 }
 

@@ -1,5 +1,7 @@
 package bridge
 
+import "mqtt-ws-bridge/bridge/reason"
+
 // Recheck ends the sessions of devices whose certificates were revoked meanwhile, as [Options].Revoked says. Call it when that may
 // have changed.
 func (b *Bridge) Recheck() {
@@ -21,6 +23,6 @@ func (s *session) recheck() {
 		return
 	}
 	if err := s.b.revoked(state); err != nil {
-		s.end(ReasonRevoked, err)
+		s.end(reason.Revoked, err)
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -27,7 +28,7 @@ func TestRecheck(t *testing.T) {
 		}
 		time.Sleep(40 * time.Second)
 		r.revoke()
-		if h := shown.dev.rest(); h.code != 1008 || !bytes.Equal(h.packets, disconnect(v, 0x87, bridge.ReasonRevoked.String())) {
+		if h := shown.dev.rest(); h.code != 1008 || !bytes.Equal(h.packets, disconnect(v, 0x87, reason.Revoked.String())) {
 			t.Errorf("device hears %v", h)
 		}
 		if saw, err := shown.br.rest(); err != nil || !bytes.Equal(saw, hx("E000")) {

@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
@@ -73,11 +74,11 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 		Admit:   r.admit,
 		Origins: []string{"https://good.example"}, ControlRate: 100,
 		Answer: func(cause string) wsio.Answer {
-			why := bridge.ReasonByLabel(cause)
+			why := reason.ByLabel(cause)
 			return wsio.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}
 		},
 		Refused: func(q *http.Request, cause string) {
-			r.bridge.Refused(bridge.ReasonByLabel(cause), q.RemoteAddr, q.UserAgent())
+			r.bridge.Refused(reason.ByLabel(cause), q.RemoteAddr, q.UserAgent())
 		},
 		Accepted: func(c *wsio.Conn, _ *http.Request) {
 			if r.certified {

@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -108,7 +109,7 @@ type ended struct {
 func (s *scene) check(want ended) {
 	s.t.Helper()
 	if s.dev != nil && !want.quiet {
-		why := bridge.ReasonByLabel(want.reason)
+		why := reason.ByLabel(want.reason)
 		h := s.dev.rest()
 		closed := want.code == h.code && (h.code == 0 || h.text == why.String())
 		if !bytes.Equal(h.packets, want.packets) || !closed || h.cut || (h.err != nil) != want.reset {

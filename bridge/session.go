@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -103,7 +104,7 @@ type connectInfo struct {
 
 // cause is why a session ends.
 type cause struct {
-	reason *Reason
+	reason *reason.Reason
 	err    error // what was seen, if there is more to say than the reason
 }
 
@@ -148,7 +149,7 @@ func (s *session) enter(st stage, d time.Duration) {
 }
 
 // end ends the session for this reason unless it is ending already. It does not wait.
-func (s *session) end(r *Reason, err error) {
+func (s *session) end(r *reason.Reason, err error) {
 	if !s.cause.CompareAndSwap(nil, &cause{r, err}) {
 		return
 	}
@@ -183,10 +184,10 @@ const goodbyeTime = 2 * time.Second
 // interrupt wakes both pumps: at once where they read from the device, soon where they write. What the broker still says is
 // read until it closes, so that nothing unread resets the connection before the broker has seen the device's last packets.
 // The caller holds mu.
-func (s *session) interrupt(r *Reason) {
+func (s *session) interrupt(r *reason.Reason) {
 	soon := time.Now().Add(goodbyeTime)
 	switch r {
-	case ReasonCut, ReasonWriteTimeout:
+	case reason.Cut, reason.WriteTimeout:
 		_ = s.dev.SetDeadline(past)
 	default:
 		_ = s.dev.SetReadDeadline(past)
@@ -286,7 +287,7 @@ func (s *session) finish() {
 func (s *session) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
-			s.end(ReasonInternal, fmt.Errorf("panic: %v", p))
+			s.end(reason.Internal, fmt.Errorf("panic: %v", p))
 			s.b.log.Error("panic in a session; please report it", keySession, s.id,
 				slog.Any(keyPanic, p), slog.String(keyStack, string(debug.Stack())))
 		}

@@ -11,36 +11,37 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
 // budgetFake has room until it has none.
 type budgetFake struct {
-	why    atomic.Pointer[bridge.Reason]
+	why    atomic.Pointer[reason.Reason]
 	others atomic.Int64 // sessions that Room was asked about last
 	over   atomic.Int64
 
 	mu    sync.Mutex
-	short []*bridge.Reason // that were heard of
+	short []*reason.Reason // that were heard of
 }
 
-func (b *budgetFake) none(why *bridge.Reason) { b.why.Store(why) }
+func (b *budgetFake) none(why *reason.Reason) { b.why.Store(why) }
 
 func (b *budgetFake) Over() int64 { return b.over.Load() }
 
-func (b *budgetFake) Room(n int, _ int64) *bridge.Reason {
+func (b *budgetFake) Room(n int, _ int64) *reason.Reason {
 	b.others.Store(int64(n))
 	return b.why.Load()
 }
 
-func (b *budgetFake) Short(why *bridge.Reason, _ error) {
+func (b *budgetFake) Short(why *reason.Reason, _ error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.short = append(b.short, why)
 }
 
 // spent lets devices in that find nothing left for them a moment later.
-func (s *scene) spent(why *bridge.Reason) {
+func (s *scene) spent(why *reason.Reason) {
 	s.lax.Store(true)
 	s.budget.none(why)
 }
@@ -63,16 +64,16 @@ func TestShortage(t *testing.T) {
 	resolver := &net.DNSError{Err: "dial udp 127.0.0.1:53: socket: too many open files", Name: "broker", Server: "127.0.0.1:53"}
 	for _, c := range []struct {
 		err  error
-		want *bridge.Reason
+		want *reason.Reason
 	}{
-		{syscall.EMFILE, bridge.ReasonDescriptorsFull},
-		{syscall.ENFILE, bridge.ReasonDescriptorsFull},
-		{syscall.ENOMEM, bridge.ReasonMemoryFull},
-		{syscall.ENOBUFS, bridge.ReasonMemoryFull},
-		{syscall.EADDRNOTAVAIL, bridge.ReasonPortsFull},
-		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, bridge.ReasonDescriptorsFull},
-		{errors.Join(syscall.ECONNREFUSED, fmt.Errorf("dial b: %w", syscall.ENFILE)), bridge.ReasonDescriptorsFull},
-		{&net.OpError{Op: "dial", Err: resolver}, bridge.ReasonDescriptorsFull},
+		{syscall.EMFILE, reason.DescriptorsFull},
+		{syscall.ENFILE, reason.DescriptorsFull},
+		{syscall.ENOMEM, reason.MemoryFull},
+		{syscall.ENOBUFS, reason.MemoryFull},
+		{syscall.EADDRNOTAVAIL, reason.PortsFull},
+		{&net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}, reason.DescriptorsFull},
+		{errors.Join(syscall.ECONNREFUSED, fmt.Errorf("dial b: %w", syscall.ENFILE)), reason.DescriptorsFull},
+		{&net.OpError{Op: "dial", Err: resolver}, reason.DescriptorsFull},
 		{&net.DNSError{Err: "no such host", Name: "broker", IsNotFound: true}, nil},
 		{syscall.ECONNREFUSED, nil},
 		{errors.New("too many open files"), nil}, // a broker's word
@@ -89,9 +90,9 @@ func TestDialShortageIsTold(t *testing.T) {
 	for _, c := range []struct {
 		err     error
 		outcome string
-		told    []*bridge.Reason
+		told    []*reason.Reason
 	}{
-		{syscall.EMFILE, "short", []*bridge.Reason{bridge.ReasonDescriptorsFull}},
+		{syscall.EMFILE, "short", []*reason.Reason{reason.DescriptorsFull}},
 		{syscall.ECONNREFUSED, "failed", nil},
 	} {
 		t.Run(c.err.Error(), func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/socket"
 )
 
@@ -81,7 +82,7 @@ func (s *session) prolong(running time.Duration) {
 		return
 	}
 	soon := time.Now().Add(goodbyeTime)
-	if r := s.cause.Load().reason; r != ReasonCut && r != ReasonWriteTimeout && s.stillTakes(DeviceEnd) {
+	if r := s.cause.Load().reason; r != reason.Cut && r != reason.WriteTimeout && s.stillTakes(DeviceEnd) {
 		if s.farewell { // before that the pump must not wait for the device
 			_ = s.dev.SetReadDeadline(soon)
 		}

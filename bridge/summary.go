@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"mqtt-ws-bridge/bridge/loglimit"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // Keys of log attributes. All of the bridge's log lines use these, those below and no others.
@@ -52,8 +53,8 @@ const (
 )
 
 // departures are the reasons for which the device itself has gone; before CONNACK nobody refused it.
-var departures = map[*Reason]bool{ReasonDisconnect: true, ReasonDeviceClosed: true, ReasonDeviceLost: true,
-	ReasonNoRequest: true, ReasonRequestIncomplete: true}
+var departures = map[*reason.Reason]bool{reason.Disconnect: true, reason.DeviceClosed: true, reason.DeviceLost: true,
+	reason.NoRequest: true, reason.RequestIncomplete: true}
 
 // report counts the session's end and logs it.
 func (s *session) report() {
@@ -111,13 +112,13 @@ func direction(key string, p *pump, bytes uint64) slog.Attr {
 }
 
 // Refused counts and logs a refusal before the upgrade, or that the device has left before it. device is an address, userAgent what the device says it is.
-func (b *Bridge) Refused(r *Reason, device, userAgent string) {
+func (b *Bridge) Refused(r *reason.Reason, device, userAgent string) {
 	b.RefusedFor(r, device, userAgent, nil)
 }
 
 // RefusedFor is Refused with what is known beside the reason: an error, which may be nil, and facts, such as what the device asked for.
 // They must hold no secret; texts are cut and what a terminal obeys is taken out of them here.
-func (b *Bridge) RefusedFor(r *Reason, device, userAgent string, err error, facts ...slog.Attr) {
+func (b *Bridge) RefusedFor(r *reason.Reason, device, userAgent string, err error, facts ...slog.Attr) {
 	message := messageRefused
 	if departures[r] {
 		message = messageLeft

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -20,7 +21,7 @@ func TestStrangersTextInLogs(t *testing.T) {
 		"\u202egnp\u2028x": "\uFFFDgnp\uFFFDx",
 		"\xff\xfePumpe-Ä7": "\uFFFDPumpe-Ä7",
 	} {
-		r.bridge.Refused(bridge.ReasonPath, "192.0.2.1:1", text)
+		r.bridge.Refused(reason.Path, "192.0.2.1:1", text)
 		lines := r.log.ends(t)
 		if got := lines[len(lines)-1]["user_agent"]; got != want {
 			t.Errorf("%q is logged as %q, want %q", text, got, want)
@@ -67,7 +68,7 @@ func TestCodesAreWords(t *testing.T) {
 func TestFactsAreBounded(t *testing.T) {
 	r := newRig(t, nil)
 	const edge = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/120.0.0.0 Safari/537.36 Edg/120.0.2210.91"
-	r.bridge.RefusedFor(bridge.ReasonPath, "192.0.2.1:1", edge, errors.New(strings.Repeat("e", 5000)), slog.String(bridge.KeyPath, "/\u009b"+strings.Repeat("p", 5000)))
+	r.bridge.RefusedFor(reason.Path, "192.0.2.1:1", edge, errors.New(strings.Repeat("e", 5000)), slog.String(bridge.KeyPath, "/\u009b"+strings.Repeat("p", 5000)))
 	line := r.log.ends(t)[0]
 	path, text := line["path"].(string), line["error"].(string)
 	if line["user_agent"] != edge || len(path) > 300 || len(text) > 600 || !strings.HasPrefix(path, "/\uFFFDppp") {

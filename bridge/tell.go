@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -11,7 +12,7 @@ const tellConnect = 4 << 10
 
 // Tell refuses a device that has its WebSocket already: its CONNECT is answered with the reason's code in its version, and it is closed
 // with the reason. It returns when that is done, at the deadline at the latest. The refusal is counted elsewhere.
-func Tell(dev Device, why *Reason, deadline time.Time) {
+func Tell(dev Device, why *reason.Reason, deadline time.Time) {
 	_ = dev.SetDeadline(deadline)
 	head := make([]byte, tellConnect)
 	var answer []byte

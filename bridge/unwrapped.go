@@ -6,13 +6,14 @@ import (
 	"fmt"
 	"slices"
 
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
 // AnswerUnwrapped makes the CONNACK for a peer that sends MQTT without a WebSocket around it, of which head is what has come, and says
 // what the log may tell of the peer. Unless whole, more of CONNECT may make a better answer. An answer that is empty means that none
 // can be given: no version of MQTT was read.
-func AnswerUnwrapped(r *Reason, head []byte) (answer []byte, fact error, whole bool) {
+func AnswerUnwrapped(r *reason.Reason, head []byte) (answer []byte, fact error, whole bool) {
 	c, err := mqttio.ParseConnect(head)
 	version := c.Answer
 	short := errors.Is(err, mqttio.ErrShort)

@@ -5,6 +5,8 @@ import (
 	"runtime"
 	"runtime/debug"
 	"time"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // The watch looks at every session a few times a second and ends those that are late. One ticker costs less than several
@@ -136,19 +138,19 @@ func (s *session) check(now, running time.Duration) {
 		return
 	}
 	if s.expires > 0 && now > s.expires {
-		s.end(ReasonExpired, nil)
+		s.end(reason.Expired, nil)
 		return
 	}
 	toDevice := s.dev.WriteProgress()
 	still := s.stalled(DeviceEnd, toDevice, running)
 	if toDevice&1 == 1 && still > l.WriteTimeout {
-		s.end(ReasonWriteTimeout, nil)
+		s.end(reason.WriteTimeout, nil)
 		return
 	}
 	toBroker := s.brokerBusy.Load()
 	stalled := s.stalled(BrokerEnd, toBroker, running)
 	if toBroker&1 == 1 && stalled > l.WriteTimeout {
-		s.end(ReasonBrokerStalled, nil)
+		s.end(reason.BrokerStalled, nil)
 		return
 	}
 	s.noteQuiet(toBroker, stalled)
@@ -186,26 +188,26 @@ func (s *session) check(now, running time.Duration) {
 // endStage ends a session whose stage took too long.
 func (s *session) endStage() {
 	if stage(s.stage.Load()) == stageConnect {
-		s.end(ReasonConnectTimeout, nil)
+		s.end(reason.ConnectTimeout, nil)
 		return
 	}
 	s.mu.Lock()
 	outcome := s.broker.Outcome
 	s.mu.Unlock()
 	if outcome.wasAnswered() { // with AUTH
-		s.end(ReasonAuthTimeout, nil)
+		s.end(reason.AuthTimeout, nil)
 		return
 	}
 	outcome.Unanswered()
-	s.end(ReasonConnackTimeout, nil)
+	s.end(reason.ConnackTimeout, nil)
 }
 
 func (s *session) endSilent() {
 	if s.keepAliveSet.Load() {
-		s.end(ReasonKeepAlive, nil)
+		s.end(reason.KeepAlive, nil)
 		return
 	}
-	s.end(ReasonIdle, nil)
+	s.end(reason.Idle, nil)
 }
 
 // ping sends a ping between two packets. A device in the middle of one, or busy reading, needs none.

@@ -15,6 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // NewRegistry returns a registry that already has the Go runtime's and the process's metrics, and what was built: this version.
@@ -39,7 +40,7 @@ type Options struct {
 	// Profiles offers /debug/pprof/.
 	Profiles bool
 	// Unready says why no device would be let in though the bridge would take it; nil: one would. A nil function: one always would.
-	Unready func() *bridge.Reason
+	Unready func() *reason.Reason
 	// Notes are lines of what the operator should look at though devices are served. A nil function: none.
 	Notes func() []string
 }

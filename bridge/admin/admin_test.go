@@ -17,6 +17,7 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -37,7 +38,7 @@ func serve(t *testing.T) (*bridge.Bridge, *upstream, func(path string) (int, str
 	}})
 	t.Cleanup(b.Close)
 	handler := admin.NewServer(admin.Options{Bridge: b, Registry: reg, Log: log, Profiles: true}).Handler
-	b.Refused(bridge.ReasonPath, "192.0.2.1:1", "browser") // so that the counter shows
+	b.Refused(reason.Path, "192.0.2.1:1", "browser") // so that the counter shows
 	return b, up, func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "http://127.0.0.1:9090"+path, nil))

@@ -12,6 +12,7 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/admin"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // operators returns the operator's HTTP of a bridge.
@@ -146,18 +147,18 @@ func TestTheLatestTraceIsServed(t *testing.T) {
 
 // TestReadyzTells why devices would be refused for who they are, and what else an operator should see.
 func TestReadyzTells(t *testing.T) {
-	var unready *bridge.Reason
+	var unready *reason.Reason
 	h := operators(t, func(o *admin.Options) {
-		o.Unready = func() *bridge.Reason { return unready }
+		o.Unready = func() *reason.Reason { return unready }
 		o.Notes = func() []string { return []string{"one", "two"} }
 	})
 	for _, c := range []struct {
-		reason *bridge.Reason
+		reason *reason.Reason
 		status int
 		text   string
 	}{
 		{nil, 200, "ready\nnote: one\nnote: two\n"},
-		{bridge.ReasonAuthUnavailable, 503, bridge.ReasonAuthUnavailable.String() + "\nnote: one\nnote: two\n"},
+		{reason.AuthUnavailable, 503, reason.AuthUnavailable.String() + "\nnote: one\nnote: two\n"},
 	} {
 		unready = c.reason
 		w := httptest.NewRecorder()

@@ -10,7 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // Options make a [Budget].
@@ -54,9 +54,9 @@ func New(opts Options) *Budget {
 func newBudget(opts Options, system system) *Budget {
 	b := &Budget{
 		opts: opts, system: system, pause: collectPause,
-		memory:      resource{name: "memory", reason: bridge.ReasonMemoryFull, limit: opts.Memory.Bytes},
-		descriptors: resource{name: "descriptors", reason: bridge.ReasonDescriptorsFull, limit: int64(opts.Descriptors.Most)},
-		ports:       resource{name: "ports", reason: bridge.ReasonPortsFull},
+		memory:      resource{name: "memory", reason: reason.MemoryFull, limit: opts.Memory.Bytes},
+		descriptors: resource{name: "descriptors", reason: reason.DescriptorsFull, limit: int64(opts.Descriptors.Most)},
+		ports:       resource{name: "ports", reason: reason.PortsFull},
 	}
 	gauge := func(name, help string, value func() int64) {
 		opts.Registerer.MustRegister(prometheus.NewGaugeFunc(
@@ -79,7 +79,7 @@ func (b *Budget) Apply() {
 }
 
 // Room says whether a session can be afforded beside the n that there are, which have so many bytes in any case: nil, or why not.
-func (b *Budget) Room(n int, bytes int64) *bridge.Reason {
+func (b *Budget) Room(n int, bytes int64) *reason.Reason {
 	for _, r := range b.resources() {
 		if r.full.Load() || r == &b.descriptors && n >= b.opts.Descriptors.Sessions || r == &b.memory && !b.opts.Memory.affords(bytes) {
 			r.refused.Add(1)
@@ -90,7 +90,7 @@ func (b *Budget) Room(n int, bytes int64) *bridge.Reason {
 }
 
 // Short hears that a connection could not be made or taken for want of what why names. For a moment nobody else is let in.
-func (b *Budget) Short(why *bridge.Reason, err error) {
+func (b *Budget) Short(why *reason.Reason, err error) {
 	for _, r := range b.resources() {
 		if r.reason == why {
 			r.short(err)

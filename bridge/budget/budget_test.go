@@ -14,7 +14,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // machine is what a budget looks at, and what it says. A test changes it only while the budget sleeps.
@@ -99,7 +99,7 @@ func (r rig) look() {
 	synctest.Wait()
 }
 
-func (r rig) room(n int, want *bridge.Reason) {
+func (r rig) room(n int, want *reason.Reason) {
 	r.t.Helper()
 	if got := r.Room(n, 0); got != want {
 		r.t.Errorf("with %d sessions: %v, want %v", n, got, want)
@@ -151,7 +151,7 @@ func TestMemoryFull(t *testing.T) {
 		r.room(0, nil)
 		r.use(900)
 		for range 1000 {
-			r.room(0, bridge.ReasonMemoryFull)
+			r.room(0, reason.MemoryFull)
 		}
 		r.look()
 		r.said(begins, "resource", "memory", "reason", "memory-full", "used", 900.0, "limit", 1000.0, "level", "WARN")
@@ -186,7 +186,7 @@ func TestFreedMemoryIsNoticed(t *testing.T) {
 	in(t, 1000, plenty, func(r rig) {
 		time.Sleep(time.Minute)
 		r.set(func(m *machine) { m.used, m.frees, m.cycles = 950, 600, m.cycles+1 }) // it has just run
-		r.room(0, bridge.ReasonMemoryFull)
+		r.room(0, reason.MemoryFull)
 		time.Sleep(collectPause)
 		r.look()
 		r.room(0, nil)
@@ -197,7 +197,7 @@ func TestFreedMemoryIsNoticed(t *testing.T) {
 				t.Errorf("collected %d times", m.collects)
 			}
 		})
-		r.room(0, bridge.ReasonMemoryFull)
+		r.room(0, reason.MemoryFull)
 	})
 }
 
@@ -206,14 +206,14 @@ func TestDescriptorsFull(t *testing.T) {
 	plan := PlanDescriptors(1000, 8000, 1024, 2)
 	in(t, 1000, plan, func(r rig) {
 		r.room(plan.Sessions-1, nil)
-		r.room(plan.Sessions, bridge.ReasonDescriptorsFull)
+		r.room(plan.Sessions, reason.DescriptorsFull)
 		r.room(plan.Sessions-1, nil) // one has left
 		r.look()
 		r.said(begins, "resource", "descriptors", "limit", 1000.0)
 		r.open(1000 - ownDescriptors/2)
 		r.room(0, nil)
 		r.open(1000 - ownDescriptors/2 + 1)
-		r.room(0, bridge.ReasonDescriptorsFull)
+		r.room(0, reason.DescriptorsFull)
 		r.open(-1)
 		r.room(0, nil)
 		if got := r.descriptors.used.Load(); got != ownDescriptors/2+2*7 {
@@ -227,7 +227,7 @@ func TestDescriptorsFull(t *testing.T) {
 
 // TestShort: after a failure for want of something nobody is let in for a moment, and the log says what failed, once.
 func TestShort(t *testing.T) {
-	for _, why := range []*bridge.Reason{bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull} {
+	for _, why := range []*reason.Reason{reason.MemoryFull, reason.DescriptorsFull, reason.PortsFull} {
 		in(t, 1000, plenty, func(r rig) {
 			for range 100 {
 				r.Short(why, errors.New("no more"))

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // TestPlanMemory: the parts never add up to more than the limit, and each is large enough to be of use.
@@ -32,7 +33,7 @@ func TestSessionsWithinMemory(t *testing.T) {
 		if why := r.Room(1, 1<<30-1); why != nil {
 			t.Error(why)
 		}
-		if why := r.Room(1, 1<<30); why != bridge.ReasonMemoryFull {
+		if why := r.Room(1, 1<<30); why != reason.MemoryFull {
 			t.Errorf("the answer is %v", why)
 		}
 	})

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // resource is one thing that may run out. Pressure on it begins when a device is refused for want of it, or would be, and ends
@@ -13,7 +13,7 @@ import (
 type resource struct {
 	// Set once.
 	name   string
-	reason *bridge.Reason
+	reason *reason.Reason
 	limit  int64
 
 	used     atomic.Int64

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/time/rate"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -85,13 +86,13 @@ func connectLimiter(perMinute int) *rate.Limiter {
 }
 
 // Admit counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil.
-func (b *Book) Admit(address string) *bridge.Reason {
+func (b *Book) Admit(address string) *reason.Reason {
 	if key, ok := b.network(address); ok {
 		switch b.addresses.admit(key, time.Now()) {
 		case full:
-			return bridge.ReasonAddressConnections
+			return reason.AddressConnections
 		case often:
-			return bridge.ReasonAddressRate
+			return reason.AddressRate
 		}
 	}
 	return nil
@@ -99,44 +100,44 @@ func (b *Book) Admit(address string) *bridge.Reason {
 
 // AdmitIdentity counts the same connection, which nothing else speaks against, for the identity that its handshake has proved, "" if nothing,
 // and for all together: strangers without a proof take nothing from the total. It says why it is refused, or nil.
-func (b *Book) AdmitIdentity(identity string) *bridge.Reason {
+func (b *Book) AdmitIdentity(identity string) *reason.Reason {
 	if b.identities != nil && identity != "" {
 		if why := identityReason(b.identities.admit(b.hash(identity), time.Now())); why != nil {
 			return why
 		}
 	}
 	if b.connects != nil && !b.connects.Allow() {
-		return bridge.ReasonConnectRate
+		return reason.ConnectRate
 	}
 	return nil
 }
 
-func identityReason(v verdict) *bridge.Reason {
+func identityReason(v verdict) *reason.Reason {
 	switch v {
 	case full:
-		return bridge.ReasonIdentityConnections
+		return reason.IdentityConnections
 	case often:
-		return bridge.ReasonIdentityRate
+		return reason.IdentityRate
 	}
 	return nil
 }
 
 // Enter counts a session until its share is left. identity is what it has proved, "" if nothing: then it is the user name that a broker
 // accepts. The reason says why it cannot be had after all, or is nil; the share has to be left either way.
-func (b *Book) Enter(address, identity string) (*Share, *bridge.Reason) {
+func (b *Book) Enter(address, identity string) (*Share, *reason.Reason) {
 	s := &Share{book: b, session: newTraffic(&b.opts.Session, b.opts.Burst)}
-	var why *bridge.Reason
+	var why *reason.Reason
 	if key, ok := b.network(address); ok {
 		s.address, ok = b.addresses.enter(key)
 		if s.addressKey = key; !ok {
-			why = bridge.ReasonAddressConnections
+			why = reason.AddressConnections
 		}
 	}
 	if b.identities != nil && identity != "" {
 		s.identityKey, s.proved = b.hash(identity), true
 		e, ok := b.identities.enter(s.identityKey)
 		if s.identity.Store(e); !ok && why == nil {
-			why = bridge.ReasonIdentityConnections
+			why = reason.IdentityConnections
 		}
 	}
 	return s, why

@@ -6,7 +6,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -18,18 +18,18 @@ func TestConnections(t *testing.T) {
 	if why != nil || b.Admit("192.0.2.1") != nil {
 		t.Fatalf("the first is refused: %v", why)
 	}
-	if why := b.AdmitIdentity("a"); why != bridge.ReasonIdentityConnections {
+	if why := b.AdmitIdentity("a"); why != reason.IdentityConnections {
 		t.Errorf("the identity is full, and knocking says %v", why)
 	}
 	if why := b.AdmitIdentity("b"); why != nil {
 		t.Errorf("another identity is refused: %v", why)
 	}
 	two, why := b.Enter("192.0.2.1", "a")
-	if why != bridge.ReasonIdentityConnections {
+	if why != reason.IdentityConnections {
 		t.Errorf("the second session of an identity: %v", why)
 	}
 	three, why := b.Enter("192.0.2.1", "c")
-	if why != bridge.ReasonAddressConnections || b.Admit("192.0.2.1") != bridge.ReasonAddressConnections || b.Admit("192.0.2.2") != nil {
+	if why != reason.AddressConnections || b.Admit("192.0.2.1") != reason.AddressConnections || b.Admit("192.0.2.2") != nil {
 		t.Errorf("the third session of an address: %v", why)
 	}
 	for _, s := range []*Share{one, two, three} {
@@ -47,17 +47,17 @@ func TestConnections(t *testing.T) {
 func TestConnectRate(t *testing.T) {
 	for name, c := range map[string]struct {
 		o    Options
-		want *bridge.Reason
+		want *reason.Reason
 	}{
-		"address":  {Options{Address: Limits{ConnectRate: 6}}, bridge.ReasonAddressRate},
-		"identity": {Options{Identity: Limits{ConnectRate: 6}}, bridge.ReasonIdentityRate},
-		"total":    {Options{Total: Limits{ConnectRate: 6}}, bridge.ReasonConnectRate},
+		"address":  {Options{Address: Limits{ConnectRate: 6}}, reason.AddressRate},
+		"identity": {Options{Identity: Limits{ConnectRate: 6}}, reason.IdentityRate},
+		"total":    {Options{Total: Limits{ConnectRate: 6}}, reason.ConnectRate},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				c.o.AddressBits = 64
 				b := New(c.o)
-				admit := func() *bridge.Reason {
+				admit := func() *reason.Reason {
 					if why := b.Admit("192.0.2.1"); why != nil {
 						return why
 					}
@@ -171,7 +171,7 @@ func TestMemoryIsBounded(t *testing.T) {
 	if idle != b.addresses.idle {
 		t.Errorf("%d without sessions, counted %d", idle, b.addresses.idle)
 	}
-	if b.Admit("192.0.2.1") != bridge.ReasonAddressConnections {
+	if b.Admit("192.0.2.1") != reason.AddressConnections {
 		t.Error("an address with a session was forgotten")
 	}
 	stays.Leave()

@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/time/rate"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -31,7 +31,7 @@ type Share struct {
 }
 
 // Connect looks whether there is room for the user name. Nothing is counted for it yet: a stranger could use it up.
-func (s *Share) Connect(username []byte) *bridge.Reason {
+func (s *Share) Connect(username []byte) *reason.Reason {
 	if s.book.identities == nil || s.proved || username == nil {
 		return nil
 	}
@@ -40,7 +40,7 @@ func (s *Share) Connect(username []byte) *bridge.Reason {
 }
 
 // Accepted counts the session for the user name that the broker has accepted.
-func (s *Share) Accepted() *bridge.Reason {
+func (s *Share) Accepted() *reason.Reason {
 	if !s.named {
 		return nil
 	}

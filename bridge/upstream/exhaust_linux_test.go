@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // exhaust leaves no file descriptor to this process until the test ends.
@@ -48,7 +49,7 @@ func TestOutOfDescriptorsForAName(t *testing.T) {
 	p := newPool(t, new(lines), nil, parse(t, "tcp://broker.invalid:1883"))
 	exhaust(t)
 	_, err := p.Dial(context.Background(), bridge.DeviceInfo{})
-	if bridge.Shortage(err) != bridge.ReasonDescriptorsFull {
+	if bridge.Shortage(err) != reason.DescriptorsFull {
 		t.Errorf("error is %v", err)
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/wsio"
 )
 
@@ -16,7 +16,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 		wsio.CauseWebSocketKey: 400, wsio.CauseRequestBody: 400, wsio.CauseOrigin: 403, wsio.CauseSubprotocol: 400,
 	}
 	for _, cause := range wsio.HandshakeCauses() {
-		r := bridge.ReasonByLabel(string(cause))
+		r := reason.ByLabel(string(cause))
 		if r.Label != string(cause) || status[cause] == 0 || r.Status != status[cause] || r.Close != 0 {
 			t.Errorf("cause %s has reason %s with status %d and close code %d", cause, r.Label, r.Status, r.Close)
 		}
@@ -27,7 +27,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009,
 		wsio.CauseControlFlood: 1008}
 	for _, cause := range wsio.StreamCauses() {
-		r := bridge.ReasonByLabel(string(cause))
+		r := reason.ByLabel(string(cause))
 		if r.Label != string(cause) || code[cause] == 0 || r.Close != code[cause] || r.Status != 0 || r.Disconnect == 0 {
 			t.Errorf("cause %s has reason %s with close code %d, DISCONNECT 0x%02X and status %d", cause, r.Label, r.Close, r.Disconnect, r.Status)
 		}
@@ -37,7 +37,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 // TestEveryListenerCauseHasAReason: the same for what ends a connection before there is a whole request.
 func TestEveryListenerCauseHasAReason(t *testing.T) {
 	for _, cause := range wsio.ConnectionCauses() {
-		if r := bridge.ReasonByLabel(string(cause)); r.Label != string(cause) {
+		if r := reason.ByLabel(string(cause)); r.Label != string(cause) {
 			t.Errorf("cause %s has reason %s", cause, r.Label)
 		}
 	}
@@ -45,16 +45,16 @@ func TestEveryListenerCauseHasAReason(t *testing.T) {
 
 // TestEveryStatusHasACause: a row with an HTTP status is a cause of wsio, or what the bridge itself or access control says before the upgrade.
 func TestEveryStatusHasACause(t *testing.T) {
-	byAccess := map[*bridge.Reason]int{
-		bridge.ReasonUnauthorized: 401, bridge.ReasonForbidden: 403, bridge.ReasonAuthThrottled: 429, bridge.ReasonAuthBusy: 503, bridge.ReasonAuthUnavailable: 503,
+	byAccess := map[*reason.Reason]int{
+		reason.Unauthorized: 401, reason.Forbidden: 403, reason.AuthThrottled: 429, reason.AuthBusy: 503, reason.AuthUnavailable: 503,
 	}
-	quotas := map[*bridge.Reason]int{
-		bridge.ReasonAddressConnections: 429, bridge.ReasonAddressRate: 429, bridge.ReasonIdentityConnections: 429,
-		bridge.ReasonIdentityRate: 429, bridge.ReasonConnectRate: 503,
+	quotas := map[*reason.Reason]int{
+		reason.AddressConnections: 429, reason.AddressRate: 429, reason.IdentityConnections: 429,
+		reason.IdentityRate: 429, reason.ConnectRate: 503,
 	}
-	admit := []*bridge.Reason{bridge.ReasonDraining, bridge.ReasonFull, bridge.ReasonMemoryFull, bridge.ReasonDescriptorsFull, bridge.ReasonPortsFull,
-		bridge.ReasonDialsFull, bridge.ReasonBrokerDown}
-	for _, r := range bridge.Reasons() {
+	admit := []*reason.Reason{reason.Draining, reason.Full, reason.MemoryFull, reason.DescriptorsFull, reason.PortsFull,
+		reason.DialsFull, reason.BrokerDown}
+	for _, r := range reason.All() {
 		cause := wsio.Cause(r.Label)
 		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), cause) {
 			continue

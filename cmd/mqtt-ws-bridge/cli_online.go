@@ -89,7 +89,7 @@ func tryBroker(ctx context.Context, cfg *config.Config, i int) (name, answer str
 		return name, "", fmt.Errorf("the answer to CONNECT is not CONNACK: %w", err)
 	}
 	if ack.Code != 0 { // who is asked with no name of a device may well say no
-		return name, "ok: CONNACK " + bridge.ConnackText(ack.Code, mqttio.V311), nil
+		return name, "ok: CONNACK " + mqttio.ConnackText(ack.Code, mqttio.V311), nil
 	}
 	_, _ = broker.Write([]byte{byte(mqttio.TypeDisconnect) << 4, 0})
 	return name, "ok: CONNACK accepted", nil

@@ -10,7 +10,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
 )
 
@@ -46,7 +46,7 @@ var ownMetric = regexp.MustCompile(`mqtt_ws_bridge_[a-z_]+[a-z]`)
 // named without the query of its URL.
 func TestZeroSeries(t *testing.T) {
 	text, _ := exported(t)
-	for _, r := range bridge.Reasons() {
+	for _, r := range reason.All() {
 		series := `_total{reason="` + r.Label + `"} 0` + "\n"
 		if !strings.Contains(text, "\nmqtt_ws_bridge_refusals"+series) && !strings.Contains(text, "\nmqtt_ws_bridge_abandoned"+series) {
 			t.Errorf("neither a refusal nor a leave for %s is counted from 0", r.Label)
@@ -114,7 +114,7 @@ func TestAlertsNameWhatThereIs(t *testing.T) {
 			}
 			for _, m := range regexp.MustCompile(`reason=~?"([^"]*)"`).FindAllStringSubmatch(rule.Expr, -1) {
 				for label := range strings.SplitSeq(m[1], "|") {
-					if bridge.ReasonByLabel(label).Label != label {
+					if reason.ByLabel(label).Label != label {
 						t.Errorf("%s: no reason %s", rule.Alert, label)
 					}
 				}

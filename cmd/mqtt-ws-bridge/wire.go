@@ -24,6 +24,7 @@ import (
 	"mqtt-ws-bridge/bridge/budget"
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/quota"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/tlsfiles"
@@ -215,7 +216,7 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 	var tell func(*wsio.Conn, string, time.Time)
 	if cfg.BrowserReasons == "on" {
 		tell = func(c *wsio.Conn, cause string, deadline time.Time) {
-			bridge.Tell(c, bridge.ReasonByLabel(cause), deadline)
+			bridge.Tell(c, reason.ByLabel(cause), deadline)
 		}
 	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
@@ -300,7 +301,7 @@ func (p *process) refused(r *http.Request, cause string) {
 	if v := attemptOf(r); v != nil {
 		err = v.err
 	}
-	p.bridge.RefusedFor(bridge.ReasonByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.running.Load().Paths)...)
+	p.bridge.RefusedFor(reason.ByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.running.Load().Paths)...)
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
@@ -316,7 +317,7 @@ func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 
 // answer tells a refused device what the table of reasons says.
 func answer(cause string) wsio.Answer {
-	r := bridge.ReasonByLabel(cause)
+	r := reason.ByLabel(cause)
 	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
 }
 

@@ -19,6 +19,7 @@ import (
 	"mqtt-ws-bridge/bridge/access/token"
 	"mqtt-ws-bridge/bridge/access/topic"
 	"mqtt-ws-bridge/bridge/fairqueue"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
 )
 
@@ -288,7 +289,7 @@ func attemptOf(r *http.Request) *attempt {
 func (d *accessControl) admit(r *http.Request) string {
 	v := attemptOf(r)
 	if v == nil {
-		return bridge.ReasonInternal.Label
+		return reason.Internal.Label
 	}
 	if d.gate == nil {
 		return ""
@@ -301,15 +302,15 @@ func (d *accessControl) admit(r *http.Request) string {
 	case access.Admitted:
 		return ""
 	case access.Unauthorized:
-		return bridge.ReasonUnauthorized.Label
+		return reason.Unauthorized.Label
 	case access.Forbidden:
-		return bridge.ReasonForbidden.Label
+		return reason.Forbidden.Label
 	case access.Throttled:
-		return bridge.ReasonAuthThrottled.Label
+		return reason.AuthThrottled.Label
 	case access.Busy:
-		return bridge.ReasonAuthBusy.Label
+		return reason.AuthBusy.Label
 	}
-	return bridge.ReasonAuthUnavailable.Label
+	return reason.AuthUnavailable.Label
 }
 
 // pass is what the device of a request that was admitted gets.

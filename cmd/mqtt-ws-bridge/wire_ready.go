@@ -6,12 +6,12 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
 )
 
 // unready says why nobody would be let in though the bridge takes devices: no source can find out who they are.
-func (p *process) unready() *bridge.Reason {
+func (p *process) unready() *reason.Reason {
 	if p.access == nil || p.access.current().gate == nil {
 		return nil
 	}
@@ -20,7 +20,7 @@ func (p *process) unready() *bridge.Reason {
 			return nil
 		}
 	}
-	return bridge.ReasonAuthUnavailable
+	return reason.AuthUnavailable
 }
 
 // notes are what the operator should look at.

@@ -49,8 +49,8 @@ func packages(t *testing.T) []goPackage {
 // fits a package counts. It is the table of the architecture: cmd -> bridge/* -> bridge -> mqttio; cmd -> wsio, config.
 var table = map[string][]string{
 	"cmd":          {"cmd", "bridge", "wsio", "mqttio", "config"},
-	"bridge":       {"=bridge/fairqueue", "=bridge/loglimit", "=bridge/socket", "mqttio"},
-	"bridge/":      {"=bridge", "=bridge/fairqueue", "=bridge/socket", "mqttio", "internal/tlsrecords"}, // and what is below itself, but no room beside it
+	"bridge":       {"=bridge/fairqueue", "=bridge/loglimit", "=bridge/reason", "=bridge/socket", "mqttio"},
+	"bridge/":      {"=bridge", "=bridge/fairqueue", "=bridge/reason", "=bridge/socket", "mqttio", "internal/tlsrecords"}, // and what is below itself, but no room beside it
 	"wsio":         {"wsio", "internal/tlsrecords"},
 	"mqttio":       {"mqttio"},
 	"config":       {"config"},
@@ -120,6 +120,9 @@ func TestTableForbids(t *testing.T) {
 		{"bridge/upstream", "config/tlsfiles", false},
 		{"bridge", "bridge/upstream", false},
 		{"bridge", "bridge/socket", true},
+		{"bridge", "bridge/reason", true},
+		{"bridge/quota", "bridge/reason", true},
+		{"wsio", "bridge/reason", false},
 		{"bridge/upstream", "bridge/socket", true},
 		{"wsio", "bridge/socket", false},
 		{"bridge", "wsio", false},

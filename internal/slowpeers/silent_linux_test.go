@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/internal/mosquitto"
 	"mqtt-ws-bridge/internal/netlab"
@@ -99,7 +100,7 @@ func TestOutageWithoutKeepAlive(t *testing.T) {
 	<-sessions
 	r.idle(<-r.devices)
 	line.Unplug()
-	r.ends(bridge.ReasonDeviceLost.Label)
+	r.ends(reason.DeviceLost.Label)
 	line.Plug()
 }
 

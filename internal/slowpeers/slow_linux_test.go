@@ -8,8 +8,7 @@ import (
 
 	"github.com/eclipse/paho.mqtt.golang/packets"
 
-	"mqtt-ws-bridge/bridge"
-
+	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/mosquitto"
 	"mqtt-ws-bridge/internal/netlab"
 )
@@ -119,7 +118,7 @@ func TestDeviceThatReadsNothingIsCut(t *testing.T) {
 			r.online(&line.Far, 0)
 			nc := <-sessions
 			go func() { _ = publish("image", 0, false, strings.Repeat("x", 16<<20)).Write(nc) }()
-			r.ends(bridge.ReasonWriteTimeout.Label)
+			r.ends(reason.WriteTimeout.Label)
 		})
 	}
 }
@@ -137,7 +136,7 @@ func TestBrokerThatReadsNothingIsGivenUp(t *testing.T) {
 				b.Pause()
 				defer b.Resume()
 				go func() { _ = publish("log", 0, false, strings.Repeat("x", 16<<20)).Write(d.nc) }()
-				r.ends(bridge.ReasonBrokerStalled.Label)
+				r.ends(reason.BrokerStalled.Label)
 			})
 		}
 	}

@@ -1,9 +1,27 @@
-package bridge
+package mqttio
 
-import (
-	"fmt"
+import "fmt"
 
-	"mqtt-ws-bridge/mqttio"
+// CONNACK codes of MQTT 3.1 and 3.1.1 (section 3.2.2.3) and reason codes of MQTT 5 (section 2.4).
+const (
+	Connack3Version       = 0x01
+	Connack3Unavailable   = 0x03
+	Connack3NotAuthorized = 0x05
+
+	CodeUnspecified    = 0x80
+	CodeMalformed      = 0x81
+	CodeProtocol       = 0x82
+	CodeSpecific       = 0x83
+	CodeVersion        = 0x84
+	CodeNotAuthorized  = 0x87
+	CodeUnavailable    = 0x88
+	CodeBusy           = 0x89
+	CodeShuttingDown   = 0x8B
+	CodeKeepAlive      = 0x8D
+	CodePacketTooLarge = 0x95
+	CodeQuotaExceeded  = 0x97
+	CodeConnectRate    = 0x9F
+	CodeConnectTime    = 0xA0
 )
 
 // connackNames3 are the return codes of CONNACK in MQTT 3.1 and 3.1.1, from 1 on (section 3.2.2.3).
@@ -49,9 +67,9 @@ var codeNames = map[byte]string{
 }
 
 // ConnackText says what a code of CONNACK means: not authorized (0x05).
-func ConnackText(code byte, v mqttio.Version) string {
-	if v == mqttio.V5 {
-		return codeWords(code)
+func ConnackText(code byte, v Version) string {
+	if v == V5 {
+		return CodeText(code)
 	}
 	if n := int(code) - 1; n >= 0 && n < len(connackNames3) {
 		return fmt.Sprintf("%s (0x%02X)", connackNames3[n], code)
@@ -59,8 +77,8 @@ func ConnackText(code byte, v mqttio.Version) string {
 	return fmt.Sprintf("code 0x%02X, which MQTT %s does not have", code, v)
 }
 
-// codeWords is the same for reason codes of MQTT 5.
-func codeWords(code byte) string {
+// CodeText says what a reason code of MQTT 5 means: not authorized (0x87).
+func CodeText(code byte) string {
 	if name, ok := codeNames[code]; ok {
 		return fmt.Sprintf("%s (0x%02X)", name, code)
 	}
