@@ -44,6 +44,8 @@ type Broker struct {
 	Name string
 	// Outcome hears whether the broker answered CONNECT on this connection; nil: nobody wants to know.
 	Outcome *Outcome
+
+	metrics *brokerMetrics // set by the session
 }
 
 // DeviceInfo is what is known of a device when a broker is dialled for it. It is not to be changed, nor kept after the dial.

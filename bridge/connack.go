@@ -80,7 +80,7 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 // brokerAnswered notes that the broker has answered CONNECT; the first answer counts.
 func (s *session) brokerAnswered() {
 	if s.broker.Outcome.Answered() {
-		s.b.metrics.brokers[s.broker.Name].answered(s.b.now() - s.asked)
+		s.broker.metrics.answered(s.b.now() - s.asked)
 	}
 }
 

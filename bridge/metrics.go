@@ -24,7 +24,7 @@ type Metrics struct {
 	denied   [16]prometheus.Counter // by packet type: PUBLISH and SUBSCRIBE
 	quotas   map[string]prometheus.Counter
 	withheld prometheus.Counter
-	brokers  map[string]*brokerMetrics // by name; never changes
+	brokers  *brokersMetrics
 
 	// By direction and packet type, looked up once: the pumps add to them for every batch.
 	packets [2][16]prometheus.Counter

@@ -50,3 +50,35 @@ func TestBrokerMetrics(t *testing.T) {
 		expect("afterwards", "0", "1", "1")
 	})
 }
+
+// TestRemovedBrokerMetrics: the series of a broker that is not in use any more go on until its last session has ended.
+func TestRemovedBrokerMetrics(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{rig: newRig(t, nil), v: mqttio.V311}
+		series := func(broker string) int {
+			w := httptest.NewRecorder()
+			promhttp.HandlerFor(s.reg, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+			return strings.Count(w.Body.String(), `{broker="`+broker+`"`)
+		}
+		one := series("memory")
+		s.dialled()
+		synctest.Wait()
+		s.bridge.SetBrokers([]string{"other"})
+		if series("memory") != one || series("other") != one {
+			t.Errorf("while the session goes on there are %d series of its broker and %d of the new one, want %d each", series("memory"), series("other"), one)
+		}
+		s.br.nc.Reset()
+		s.dev.rest()
+		s.settled()
+		if series("memory") != 0 || series("other") != one {
+			t.Errorf("afterwards there are %d series of its broker and %d of the new one", series("memory"), series("other"))
+		}
+		for i := range 1000 {
+			s.bridge.SetBrokers([]string{strings.Repeat("x", i%7+1)})
+		}
+		s.bridge.SetBrokers([]string{"memory"})
+		if series("memory") != one || series("other")+series("x") != 0 {
+			t.Error("series of brokers that are gone are left")
+		}
+	})
+}

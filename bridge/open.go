@@ -120,10 +120,10 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	if !socket.Counts(broker.Conn) {
 		s.brokerPiece = writePiece
 	}
+	broker.metrics = s.b.metrics.brokers.opened(broker.Name)
 	s.mu.Lock()
 	s.broker = broker
 	s.mu.Unlock()
-	s.b.metrics.brokers[broker.Name].opened()
 	s.leaveSilenceToMQTT(BrokerEnd)
 	return !s.ending()
 }

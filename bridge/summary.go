@@ -71,7 +71,7 @@ func (s *session) report() {
 		s.b.metrics.refused(c.reason)
 	}
 	if s.broker.Conn != nil {
-		s.b.metrics.brokers[s.broker.Name].ended(c.reason)
+		s.b.metrics.brokers.ended(s.broker.metrics, c.reason)
 	}
 	s.b.events.Log(c.reason.Level, loglimit.Kind{Message: message, Reason: c.reason.Label}, func() []slog.Attr {
 		return s.summary(c)

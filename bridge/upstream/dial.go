@@ -26,8 +26,8 @@ type dialer struct {
 	proxyProtocol int           // version of the PROXY header; 0: none
 	pingInterval  time.Duration // of WebSockets; 0: none
 
-	extra chan struct{} // of mostExtra
-	slow  slowAddresses
+	extra chan struct{}  // of mostExtra; shared by all dialers of a pool
+	slow  *slowAddresses // likewise
 }
 
 // dial connects to t for a device, or for the bridge itself if device is nil. The caller owns the connection.

@@ -8,13 +8,20 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"mqtt-ws-bridge/bridge"
 )
 
 // broker is a target and what is known of it.
 type broker struct {
-	target    target
-	began     time.Time
+	// Set once.
+	url    string // the whole of it, which may be secret
+	target target
+	began  time.Time
+	dials  map[string]prometheus.Observer // by outcome; nil: nobody counts
+
+	removed   atomic.Bool // it is in no list any more: what becomes of its sessions is told of nobody
 	up        atomic.Bool
 	seen      atomic.Int64  // when it answered last, as a Duration since began: a clock that is set changes nothing
 	hung      atomic.Int32  // attempts to connect in a row that were given up for another broker's
@@ -24,8 +31,8 @@ type broker struct {
 	suspected chan struct{} // of one: a probe is asked for, once
 }
 
-func newBroker(t target) *broker {
-	return &broker{target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
+func newBroker(url string, t target) *broker {
+	return &broker{url: url, target: t, began: time.Now(), suspected: make(chan struct{}, 1)}
 }
 
 // hungMost is how many attempts in a row may hang before a broker is tried after the others. One may have lost a packet.
@@ -72,7 +79,7 @@ func (p *Pool) unanswered(b *broker) {
 		b.suspect()
 		return
 	}
-	b.hushed.Store(int64(time.Since(b.began) + p.opts.HealthInterval))
+	b.hushed.Store(int64(time.Since(b.began) + p.current.Load().healthInterval))
 	p.learn(b, dialError(&b.target, errSilent))
 }
 
@@ -98,7 +105,7 @@ const (
 // watch keeps what is known of b fresh until ctx ends.
 func (p *Pool) watch(ctx context.Context, b *broker) {
 	for {
-		interval := p.opts.HealthInterval
+		interval := p.current.Load().healthInterval
 		if !b.up.Load() {
 			interval = min(interval, downInterval)
 		}
@@ -108,7 +115,7 @@ func (p *Pool) watch(ctx context.Context, b *broker) {
 			timer.Stop()
 			return
 		case <-timer.C:
-			if b.up.Load() && time.Since(b.began)-time.Duration(b.seen.Load()) < p.opts.HealthInterval {
+			if b.up.Load() && time.Since(b.began)-time.Duration(b.seen.Load()) < p.current.Load().healthInterval {
 				continue // real devices have just shown it
 			}
 		case <-b.suspected:
@@ -134,10 +141,22 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // probe connects to b, with TLS and WebSocket handshakes where it has them, and hangs up: it says nothing in MQTT.
 func (p *Pool) probe(ctx context.Context, b *broker) error {
-	dialCtx, cancel := context.WithTimeout(ctx, p.opts.DialTimeout)
+	err := p.current.Load().probe(ctx, b)
+	switch {
+	case ctx.Err() != nil || ours(err):
+	case err == nil && time.Since(b.began) < time.Duration(b.hushed.Load()):
+	default:
+		p.learn(b, err)
+	}
+	return err
+}
+
+// probe is the same, and nothing is learned from it.
+func (r *roster) probe(ctx context.Context, b *broker) error {
+	ctx, cancel := context.WithTimeout(ctx, r.dialTimeout)
 	defer cancel()
 	began := time.Now()
-	nc, err := p.dialer.dial(dialCtx, &b.target, nil)
+	nc, err := r.dialer.dial(ctx, &b.target, nil)
 	if err == nil {
 		b.connected(time.Since(began))
 		err = stays(nc, min(max(stayLeast, time.Since(began)), stayMost))
@@ -145,12 +164,6 @@ func (p *Pool) probe(ctx context.Context, b *broker) error {
 	}
 	if err != nil {
 		err = dialError(&b.target, err)
-	}
-	switch {
-	case ctx.Err() != nil || ours(err):
-	case err == nil && time.Since(b.began) < time.Duration(b.hushed.Load()):
-	default:
-		p.learn(b, err)
 	}
 	return err
 }
@@ -171,15 +184,18 @@ func stays(nc net.Conn, wait time.Duration) error {
 
 // learn keeps what was seen of b: nil if it answered.
 func (p *Pool) learn(b *broker, err error) {
+	if b.removed.Load() {
+		return
+	}
 	if err == nil {
 		b.seen.Store(int64(time.Since(b.began)))
 		if !b.up.Load() && !b.up.Swap(true) {
-			p.opts.Log.Info("broker answers", "broker", b.target.name)
+			p.log.Info("broker answers", "broker", b.target.name)
 		}
 		return
 	}
 	if b.up.Swap(false) {
 		b.suspect() // wakes the watch, which may have chosen to sleep for long when b was up
-		p.opts.Log.Warn("broker does not answer; devices get 503 until one does", "broker", b.target.name, "error", err.Error())
+		p.log.Warn("broker does not answer; devices get 503 until one does", "broker", b.target.name, "error", err.Error())
 	}
 }

@@ -6,9 +6,11 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// metrics are what a pool tells about its brokers. The label broker is a name of [Pool.Names].
+// metrics are what a pool tells about its brokers, those in use only: a [prometheus.Collector]. The label broker is a name of [Pool.Names].
 type metrics struct {
+	pool  *Pool
 	dials *prometheus.HistogramVec
+	up    *prometheus.Desc
 }
 
 // Outcomes of an attempt to connect.
@@ -21,24 +23,43 @@ const (
 
 var dialBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10}
 
-// newMetrics registers the metrics with reg, nil for nowhere, and begins a series for each of these brokers.
-func newMetrics(reg prometheus.Registerer, brokers []*broker) *metrics {
-	m := &metrics{dials: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "mqtt_ws_bridge", Name: "broker_dial_seconds",
-		Help: "Time of an attempt to connect to the broker for a device, by outcome.", Buckets: dialBuckets}, []string{"broker", "outcome"})}
-	if reg == nil {
-		return m
+func newMetrics(p *Pool) *metrics {
+	return &metrics{
+		pool: p,
+		dials: prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "mqtt_ws_bridge", Name: "broker_dial_seconds",
+			Help: "Time of an attempt to connect to the broker for a device, by outcome.", Buckets: dialBuckets}, []string{"broker", "outcome"}),
+		up: prometheus.NewDesc("mqtt_ws_bridge_broker_up",
+			"1 while the broker answers, as far as is known from sessions and probes.", []string{"broker"}, nil),
 	}
-	reg.MustRegister(m.dials)
-	for _, b := range brokers {
-		for _, outcome := range []string{dialOK, dialFailed, dialHung, dialShort} {
-			m.dials.WithLabelValues(b.target.name, outcome)
-		}
-		reg.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{Namespace: "mqtt_ws_bridge", Name: "broker_up",
-			Help: "1 while the broker answers, as far as is known from sessions and probes.", ConstLabels: prometheus.Labels{"broker": b.target.name},
-		}, b.isUp))
-	}
-	return m
 }
+
+// Describe implements [prometheus.Collector].
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	m.dials.Describe(to)
+	to <- m.up
+}
+
+// Collect implements [prometheus.Collector].
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	m.dials.Collect(to)
+	for _, b := range m.pool.current.Load().brokers {
+		to <- prometheus.MustNewConstMetric(m.up, prometheus.GaugeValue, b.isUp(), b.target.name)
+	}
+}
+
+// add begins the series of a broker. Those that a broker of the same name had go on.
+func (m *metrics) add(b *broker) {
+	if b.dials != nil {
+		return
+	}
+	b.dials = make(map[string]prometheus.Observer)
+	for _, outcome := range []string{dialOK, dialFailed, dialHung, dialShort} {
+		b.dials[outcome] = m.dials.WithLabelValues(b.target.name, outcome)
+	}
+}
+
+// remove ends the series of a name. Who dials its broker yet observes what nobody collects.
+func (m *metrics) remove(name string) { m.dials.DeletePartialMatch(prometheus.Labels{"broker": name}) }
 
 func (b *broker) isUp() float64 {
 	if b.up.Load() {
@@ -47,6 +68,6 @@ func (b *broker) isUp() float64 {
 	return 0
 }
 
-func (m *metrics) dialled(b *broker, outcome string, took time.Duration) {
-	m.dials.WithLabelValues(b.target.name, outcome).Observe(took.Seconds())
+func (b *broker) dialled(outcome string, took time.Duration) {
+	b.dials[outcome].Observe(took.Seconds())
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,38 +36,84 @@ type Options struct {
 	Metrics        prometheus.Registerer // nil: nobody counts
 }
 
-// Pool is a list of brokers. It implements [bridge.Upstream] and is safe for concurrent use.
+// Pool is a list of brokers, which may be replaced. It implements [bridge.Upstream] and is safe for concurrent use.
 type Pool struct {
-	dialer  dialer
-	brokers []*broker
-	opts    Options
+	// Set once.
+	log     *slog.Logger
 	metrics *metrics
+	extra   chan struct{}  // of mostExtra
+	slow    *slowAddresses // of all dialers
+	changed chan struct{}  // of one: Run is to look at the roster again
+
+	current atomic.Pointer[roster] // never nil
+}
+
+// roster is a list of brokers and how they are reached. It is not changed.
+type roster struct {
+	brokers []*broker
+	dialer  dialer
+
+	dialTimeout, healthInterval time.Duration
 }
 
 // NewPool returns a pool of these brokers. Nothing is dialled before [Pool.Run].
 func NewPool(opts Options) (*Pool, error) {
+	p := &Pool{log: opts.Log, extra: make(chan struct{}, mostExtra), slow: new(slowAddresses), changed: make(chan struct{}, 1)}
+	p.current.Store(new(roster))
+	p.metrics = newMetrics(p)
+	r, added, err := p.roster(opts)
+	if err != nil {
+		return nil, err
+	}
+	for _, b := range added {
+		p.metrics.add(b)
+	}
+	p.current.Store(r)
+	if opts.Metrics != nil {
+		opts.Metrics.MustRegister(p.metrics)
+	}
+	return p, nil
+}
+
+// roster makes a list of brokers. Those that are in the current one, by their whole URL, stay the same, with all that is known of them. It
+// also returns the others.
+func (p *Pool) roster(opts Options) (r *roster, added []*broker, err error) {
 	if len(opts.URLs) == 0 {
-		return nil, errors.New("no broker URL")
+		return nil, nil, errors.New("no broker URL")
 	}
 	if opts.TLS == nil {
 		config := &tls.Config{MinVersion: tls.VersionTLS12}
 		opts.TLS = func() *tls.Config { return config }
 	}
-	p := &Pool{opts: opts, dialer: dialer{
+	r = &roster{dialTimeout: opts.DialTimeout, healthInterval: opts.HealthInterval, dialer: dialer{
 		tls: opts.TLS, headers: opts.Headers, subprotocol: opts.Subprotocol, proxyProtocol: opts.ProxyProtocol,
 		trust: opts.Trust, alpn: opts.ALPN, proxy: opts.Proxy, pingInterval: opts.PingInterval,
-		extra: make(chan struct{}, mostExtra),
+		extra: p.extra, slow: p.slow,
 	}}
-	for _, u := range opts.URLs {
+	r.brokers = make([]*broker, len(opts.URLs))
+	known := slices.Clone(p.current.Load().brokers)
+	var names []string
+	for i, u := range opts.URLs {
+		k := slices.IndexFunc(known, func(b *broker) bool { return b.url == u.String() })
+		if k < 0 {
+			continue
+		}
+		r.brokers[i], names = known[k], append(names, known[k].target.name)
+		known = slices.Delete(known, k, k+1)
+	}
+	for i, u := range opts.URLs {
+		if r.brokers[i] != nil {
+			continue
+		}
 		t, err := newTarget(u)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		t.name = unlike(p.Names(), t.name)
-		p.brokers = append(p.brokers, newBroker(t))
+		t.name = unlike(names, t.name)
+		r.brokers[i], names = newBroker(u.String(), t), append(names, t.name)
+		added = append(added, r.brokers[i])
 	}
-	p.metrics = newMetrics(opts.Metrics, p.brokers)
-	return p, nil
+	return r, added, nil
 }
 
 // unlike is a name that differs from all of these: brokers whose URLs differ in the query alone have the same.
@@ -81,9 +128,11 @@ func unlike(names []string, name string) string {
 }
 
 // Names returns what the brokers are called in [bridge.Broker], logs and metrics, in their order. A name holds no secret.
-func (p *Pool) Names() []string {
-	names := make([]string, len(p.brokers))
-	for i, b := range p.brokers {
+func (p *Pool) Names() []string { return p.current.Load().names() }
+
+func (r *roster) names() []string {
+	names := make([]string, len(r.brokers))
+	for i, b := range r.brokers {
 		names[i] = b.target.name
 	}
 	return names
@@ -93,16 +142,39 @@ func (p *Pool) Names() []string {
 func (p *Pool) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	defer wg.Wait()
-	for _, b := range p.brokers {
-		wg.Go(func() { p.watch(ctx, b) })
+	watched := make(map[*broker]context.CancelFunc)
+	for {
+		now := p.current.Load()
+		for b, stop := range watched {
+			if !slices.Contains(now.brokers, b) {
+				stop()
+				delete(watched, b)
+			}
+		}
+		for _, b := range now.brokers {
+			if watched[b] == nil {
+				own, stop := context.WithCancel(ctx)
+				watched[b] = stop
+				wg.Go(func() { p.watch(own, b) })
+			}
+		}
+		select {
+		case <-p.changed:
+		case <-ctx.Done():
+			for _, stop := range watched {
+				stop()
+			}
+			return
+		}
 	}
 }
 
 // Check probes all brokers at once and returns the error of each that does not answer.
 func (p *Pool) Check(ctx context.Context) error {
-	errs := make([]error, len(p.brokers))
+	r := p.current.Load()
+	errs := make([]error, len(r.brokers))
 	var wg sync.WaitGroup
-	for i, b := range p.brokers {
+	for i, b := range r.brokers {
 		wg.Go(func() { errs[i] = p.probe(ctx, b) })
 	}
 	wg.Wait()
@@ -111,7 +183,7 @@ func (p *Pool) Check(ctx context.Context) error {
 
 // Ready reports whether a broker answered when last heard of.
 func (p *Pool) Ready() bool {
-	for _, b := range p.brokers {
+	for _, b := range p.current.Load().brokers {
 		if b.up.Load() {
 			return true
 		}
@@ -122,12 +194,13 @@ func (p *Pool) Ready() bool {
 // Dial connects to the first broker that answers. Those that hung or did not answer lately are tried last, and while one hangs the
 // next is tried beside it.
 func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broker, error) {
-	order := p.order()
+	now := p.current.Load()
+	order := now.order()
 	share := remaining(ctx) / time.Duration(len(order)+1) // so that each hears of the device in time
-	r := race{n: len(order), extra: p.dialer.extra,
+	r := race{n: len(order), extra: p.extra,
 		pause: func(i int) time.Duration { return min(order[i].patience(), share) },
 		try: func(ctx context.Context, i int) (net.Conn, error) {
-			return p.dialer.dial(ctx, &order[i].target, &device)
+			return now.dialer.dial(ctx, &order[i].target, &device)
 		}}
 	won, lost := r.run(ctx)
 	var errs []error
@@ -136,16 +209,16 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 		errs = append(errs, dialError(&b.target, a.err))
 		switch {
 		case a.hung:
-			p.metrics.dialled(b, dialHung, a.took)
+			b.dialled(dialHung, a.took)
 			b.hung.Add(1)
 			b.suspect() // a probe tells
 		case ctx.Err() != nil: // the session may have given up, or the broker is silent: a probe tells
 			b.suspect()
 		case a.givenUp: // another was faster
 		case ours(a.err):
-			p.metrics.dialled(b, dialShort, a.took)
+			b.dialled(dialShort, a.took)
 		default:
-			p.metrics.dialled(b, dialFailed, a.took)
+			b.dialled(dialFailed, a.took)
 			p.learn(b, a.err)
 		}
 	}
@@ -154,13 +227,13 @@ func (p *Pool) Dial(ctx context.Context, device bridge.DeviceInfo) (bridge.Broke
 	}
 	b := order[won.i]
 	b.connected(won.took)
-	p.metrics.dialled(b, dialOK, won.took)
+	b.dialled(dialOK, won.took)
 	return bridge.Broker{Conn: won.nc, Name: b.target.name, Outcome: p.outcome(b)}, nil
 }
 
 // order returns the brokers in the order in which to try them.
-func (p *Pool) order() []*broker {
-	order := slices.Clone(p.brokers)
+func (r *roster) order() []*broker {
+	order := slices.Clone(r.brokers)
 	slices.SortStableFunc(order, func(a, b *broker) int { return a.rank() - b.rank() })
 	return order
 }
