@@ -214,8 +214,9 @@ func New(opts Options) *Bridge {
 // Sessions returns how many there are.
 func (b *Bridge) Sessions() int { return int(b.count.Load()) }
 
-// Admit says whether a session would be taken now: nil, or why not. It costs next to nothing and does not wait.
-func (b *Bridge) Admit() *reason.Reason {
+// Admit says whether a session of a device would be taken now: nil, or why not. address is the device's, with or without a port, "" for any
+// device. It costs next to nothing and does not wait.
+func (b *Bridge) Admit(address string) *reason.Reason {
 	switch {
 	case b.draining.Load():
 		return reason.Draining
@@ -226,7 +227,7 @@ func (b *Bridge) Admit() *reason.Reason {
 		return short
 	}
 	switch {
-	case b.dials.Busy():
+	case !b.dials.Room(Neighbors(address)):
 		return reason.DialsFull
 	case !b.upstream.Ready():
 		return reason.BrokerDown

@@ -27,14 +27,14 @@ func (s *session) beginInspection(p *mqttio.Packet) bool {
 	if s.served != nobody {
 		s.registration.Block()
 	}
-	s.inspecting = s.b.inspecting.AcquireUntil(s.stop, Neighbors(s.dev.RemoteAddr().String())) == nil
+	s.inspecting = s.b.inspecting.AcquireUntil(s.stop, s.neighbors()) == nil
 	return s.inspecting
 }
 
 func (s *session) endInspection() {
 	if s.inspecting {
 		s.inspecting = false
-		s.b.inspecting.Release()
+		s.b.inspecting.Release(s.neighbors())
 	}
 }
 

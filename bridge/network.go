@@ -23,6 +23,9 @@ func Network(address string, bits int) (netip.Prefix, bool) {
 // site is how many bits of an IPv6 address the network of a site has in common (RFC 6177).
 const site = 48
 
+// neighbors names the group of the device's address.
+func (s *session) neighbors() string { return Neighbors(s.dev.RemoteAddr().String()) }
+
 // Neighbors names the group of an address, with or without a port, in the queues for what is slow: an IPv4 address is one by itself, an IPv6
 // address is in one with its site, where one machine can have any number of networks. Whatever has no IP address is in one group.
 func Neighbors(address string) string {

@@ -103,11 +103,12 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	defer cancel()
 	s.dialing(cancel)
 	defer s.dialing(nil)
-	if s.b.dials.Acquire(ctx, Neighbors(s.dev.RemoteAddr().String())) != nil {
+	neighbors := s.neighbors()
+	if s.b.dials.Acquire(ctx, neighbors) != nil {
 		s.end(reason.DialsFull, nil)
 		return false
 	}
-	defer s.b.dials.Release()
+	defer s.b.dials.Release(neighbors)
 	began := s.b.now()
 	broker, err := s.b.upstream.Dial(ctx, DeviceInfo{
 		Connect: c, Addr: s.dev.RemoteAddr(), Local: s.dev.LocalAddr(), TLS: s.dev.TLS(),

@@ -103,8 +103,8 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	return r
 }
 
-func (r *rig) admit(*http.Request) string {
-	if why := r.bridge.Admit(); why != nil && !r.lax.Load() {
+func (r *rig) admit(q *http.Request) string {
+	if why := r.bridge.Admit(q.RemoteAddr); why != nil && !r.lax.Load() {
 		return why.Label
 	}
 	return r.refuses

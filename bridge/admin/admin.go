@@ -83,7 +83,7 @@ const maxScrapes = 10 // at a time
 
 // ready answers what a device would hear.
 func (o *Options) ready(w http.ResponseWriter, _ *http.Request) {
-	reason := o.Bridge.Admit()
+	reason := o.Bridge.Admit("")
 	if reason == nil && o.Unready != nil {
 		reason = o.Unready()
 	}

@@ -44,13 +44,13 @@ func (l *line) wait(ctx context.Context, group string) {
 			return
 		}
 		l.served = append(l.served, group)
-		l.q.Release()
+		l.q.Release(group)
 	})
 	synctest.Wait()
 }
 
 func (l *line) end() []string {
-	l.q.Release()
+	l.q.Release("holder")
 	l.wg.Wait()
 	return l.served
 }
@@ -135,7 +135,7 @@ func TestSlotsAreKept(t *testing.T) {
 			mu.Lock()
 			holding--
 			mu.Unlock()
-			q.Release()
+			q.Release(fmt.Sprint(i % 7))
 		})
 		if i%3 == 0 {
 			wg.Go(cancel)
@@ -151,5 +151,55 @@ func TestSlotsAreKept(t *testing.T) {
 		if err := q.Acquire(t.Context(), "last"); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestRoom: while all slots are taken there is room for one who does not wait for others of its own group, but for those of a larger one, and
+// for no more of these than there are slots.
+func TestRoom(t *testing.T) {
+	for name, c := range map[string]struct {
+		slots   int
+		present []string // in this order
+		comes   string
+		want    bool
+	}{
+		"a slot is free":             {2, []string{"flood"}, "flood", true},
+		"the flood itself":           {2, []string{"flood", "flood"}, "flood", false},
+		"beside a flood":             {2, []string{"flood", "flood"}, "honest", true},
+		"beside a flood that waits":  {1, []string{"flood", "flood", "flood"}, "honest", true},
+		"within its share":           {4, []string{"flood", "flood", "flood", "flood", "honest"}, "honest", true},
+		"beyond its share":           {4, []string{"flood", "flood", "flood", "flood", "flood", "honest", "honest"}, "honest", false},
+		"everybody has one":          {2, []string{"a", "b"}, "c", false},
+		"as many wait as are served": {2, []string{"flood", "flood", "flood", "a", "b", "c"}, "d", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				q := fairqueue.New(c.slots, 100)
+				ctx, cancel := context.WithCancel(t.Context())
+				var wg sync.WaitGroup
+				for _, group := range c.present {
+					wg.Go(func() {
+						if q.Acquire(ctx, group) == nil {
+							<-ctx.Done()
+							q.Release(group)
+						}
+					})
+					synctest.Wait()
+				}
+				if got := q.Room(c.comes); got != c.want {
+					t.Errorf("room for one more is %v", got)
+				}
+				cancel()
+				wg.Wait()
+				for range c.slots { // nothing is left of anybody
+					if !q.Room("anybody") || q.Acquire(t.Context(), "anybody") != nil {
+						t.Fatal("slots are lost")
+					}
+				}
+				if q.Room("other") != (c.slots > 1) {
+					t.Error("those who have gone are still counted")
+				}
+			})
+		})
 	}
 }

@@ -263,7 +263,7 @@ func packetSize(size config.Size) int {
 }
 
 func (p *process) admit(r *http.Request) string {
-	if why := p.bridge.Admit(); why != nil {
+	if why := p.bridge.Admit(r.RemoteAddr); why != nil {
 		return why.Label
 	}
 	if p.quotas != nil {
@@ -286,7 +286,7 @@ func (p *process) admit(r *http.Request) string {
 
 // health tells load balancers what the next device would hear, as /readyz tells the operator.
 func (p *process) health() wsio.Answer {
-	why := p.bridge.Admit()
+	why := p.bridge.Admit("")
 	if why == nil {
 		why = p.unready()
 	}

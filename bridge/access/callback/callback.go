@@ -130,7 +130,7 @@ func (s *Service) Ask(ctx context.Context, group string, q Question) (Answer, er
 	if s.queue.Acquire(ctx, group) != nil {
 		return Answer{}, ErrBusy
 	}
-	defer s.queue.Release()
+	defer s.queue.Release(group)
 	if a, ok := s.recall(sum); ok { // by now
 		return a, nil
 	}

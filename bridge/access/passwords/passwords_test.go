@@ -166,7 +166,7 @@ func TestAFileLoadedAgain(t *testing.T) {
 		if _, err := u.Check(t.Context(), "a", "u", "pw"); !errors.Is(err, passwords.ErrBusy) {
 			t.Errorf("a check beside the one there may be: %v", err)
 		}
-		queue.Release()
+		queue.Release("before")
 	}
 }
 

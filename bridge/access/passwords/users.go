@@ -125,7 +125,7 @@ func (u *Users) Check(ctx context.Context, group, user, password string) (bool, 
 	if u.queue.Acquire(ctx, group) != nil {
 		return false, ErrBusy
 	}
-	defer u.queue.Release()
+	defer u.queue.Release(group)
 	if known && u.remembers(sum) { // by now: many devices may have the same password
 		return true, nil
 	}
