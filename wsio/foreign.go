@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 // What a connection begins with that speaks something else than it should.

@@ -12,7 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 // Phases of a pendingConn.

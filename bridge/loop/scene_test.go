@@ -25,9 +25,9 @@ import (
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/internal/certs"
-	"mqtt-ws-bridge/internal/tlsrecords"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 // dialer opens connections to brokers. Safe for concurrent use.

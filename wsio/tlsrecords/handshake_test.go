@@ -18,7 +18,7 @@ import (
 
 	"golang.org/x/crypto/chacha20poly1305"
 
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 // RFC 8446 sections 4 and 5.1.

@@ -14,7 +14,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mqtt-ws-bridge/internal/certs"
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

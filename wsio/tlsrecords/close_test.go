@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/internal/tlsrecords"
+	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
 // TestCloseWriteEndsTheStream: the peer sees close_notify and the end of the TCP stream at once, and what it says afterwards still comes.
