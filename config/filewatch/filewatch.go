@@ -21,6 +21,11 @@ const (
 // changed between reading and watching them, and once a minute, until ctx ends. Calls do not overlap. If changes cannot be
 // watched, it calls unwatched with the reason and looks once a minute only.
 func Run(ctx context.Context, files []string, look func(), unwatched func(error)) {
+	run(ctx, files, nil, look, unwatched)
+}
+
+// run is Run, and ends when others is ready too.
+func run(ctx context.Context, files []string, others <-chan struct{}, look func(), unwatched func(error)) {
 	var events <-chan fsnotify.Event
 	var faults <-chan error
 	if w, err := watch(files); err != nil {
@@ -36,6 +41,8 @@ func Run(ctx context.Context, files []string, look func(), unwatched func(error)
 	for {
 		select {
 		case <-ctx.Done():
+			return
+		case <-others:
 			return
 		case <-events:
 			changed.Reset(settle)

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mqtt-ws-bridge/config/filewatch"
 )
 
 // Options are what a [Store] needs beside its files.
@@ -32,19 +34,21 @@ type source interface {
 
 // Store holds the configuration that the files make, and replaces it when they change. It is safe for concurrent use.
 type Store struct {
-	source source
+	// Set once.
 	opts   Options
 	server bool
+	watch  *filewatch.Files
 
 	current atomic.Pointer[loaded]
 
-	mu    sync.Mutex        // held while reloading
-	seen  [sha256.Size]byte // the files as they were when last tried
-	fault string            // what was wrong with them; "": nothing
-	keys  [][32]byte        // of session tickets, the one in use first
-	keyed time.Time         // when that one was made
+	mu     sync.Mutex // held while reloading; guards all below
+	source source
+	seen   [sha256.Size]byte // the files as they were when last tried
+	fault  string            // what was wrong with them; "": nothing
+	keys   [][32]byte        // of session tickets, the one in use first
+	keyed  time.Time         // when that one was made
 
-	reminded time.Time // when the log last told what expires; guarded by mu
+	reminded time.Time // when the log last told what expires
 }
 
 // NewServer loads the files for the side that devices reach. The error says which file is at fault.
@@ -54,7 +58,7 @@ func NewServer(files Server, opts Options) (*Store, error) { return newStore(fil
 func NewClient(files Client, opts Options) (*Store, error) { return newStore(files, false, opts) }
 
 func newStore(files source, server bool, opts Options) (*Store, error) {
-	s := &Store{source: files, opts: opts, server: server}
+	s := &Store{source: files, opts: opts, server: server, watch: filewatch.NewFiles(allOf(files))}
 	s.opts.Metrics.declare(opts.Use)
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -2,14 +2,18 @@ package tlsfiles
 
 import (
 	"context"
-
-	"mqtt-ws-bridge/config/filewatch"
+	"slices"
 )
 
 // Run looks at the files whenever something in their directories changes, and once a minute, until ctx ends.
 func (s *Store) Run(ctx context.Context) {
-	names, optional := s.source.files()
-	filewatch.Run(ctx, append(names, optional...), func() { _ = s.look(false) }, func(err error) {
+	s.watch.Run(ctx, func() { _ = s.look(false) }, func(err error) {
 		s.opts.Log.Warn("TLS files are looked at once a minute only", "use", s.opts.Use, "error", err.Error())
 	})
+}
+
+// allOf are the names of all files of a source.
+func allOf(s source) []string {
+	names, optional := s.files()
+	return slices.Concat(names, optional)
 }
