@@ -18,7 +18,7 @@ type registrationFake struct{ attaches, left atomic.Int32 }
 
 func (p *registrationFake) Attach() error {
 	p.attaches.Add(1)
-	return errors.New("no more places")
+	return errors.New("no more slots")
 }
 
 func (p *registrationFake) Block()  {}
@@ -89,8 +89,8 @@ func TestStuckWriteIsNotQuiet(t *testing.T) {
 	})
 }
 
-// TestNoPlaceForWhoIsEnding: a registration puts other connections there, which nobody may do while they are being closed.
-func TestNoPlaceForWhoIsEnding(t *testing.T) {
+// TestNoRegistrationOfAnEndingSession: a registration puts other connections there, which nobody may do while they are being closed.
+func TestNoRegistrationOfAnEndingSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Bool
 		r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {

@@ -111,7 +111,7 @@ type Limits struct {
 	Dials            int           // connections to brokers being made at a time
 	ConnectSize      int           // bytes of a CONNECT packet; at most mqttio.MaxWhole
 	ConnectTimeout   time.Duration // from the upgrade to a whole CONNECT
-	DialTimeout      time.Duration // from CONNECT to a connection, waiting for a place among the Dials included
+	DialTimeout      time.Duration // from CONNECT to a connection, waiting for one of the Dials included
 	ConnackTimeout   time.Duration // from the connection to CONNACK
 	PacketSize       int           // bytes of any other packet
 	PacketTimeout    time.Duration // for which either end may send nothing in the middle of a packet; 0: any

@@ -28,8 +28,8 @@ type device struct {
 	pongs int
 }
 
-// knock opens a connection, without a handshake.
-func (r *rig) knock() *device {
+// dial opens a connection, without a handshake.
+func (r *rig) dial() *device {
 	r.t.Helper()
 	nc, err := r.listener.Dial()
 	if err != nil {
@@ -61,7 +61,7 @@ func (d *device) request(request string, early ...byte) *http.Response {
 // open returns a device with an open WebSocket.
 func (r *rig) open(early ...byte) *device {
 	r.t.Helper()
-	d := r.knock()
+	d := r.dial()
 	if resp := d.request(goodHandshake, early...); resp.StatusCode != http.StatusSwitchingProtocols {
 		r.t.Fatalf("handshake is answered %s", resp.Status)
 	}

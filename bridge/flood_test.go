@@ -42,7 +42,7 @@ func TestFloodsInTheLog(t *testing.T) {
 		"broker-down": func(r *rig) { // attack 29: the smallest requests there are, before a broker that is down
 			r.up.ready.Store(false)
 			for range n {
-				_ = r.knock().request(goodHandshake).Body.Close()
+				_ = r.dial().request(goodHandshake).Body.Close()
 			}
 		},
 		"broker-lost": func(r *rig) {

@@ -93,7 +93,7 @@ func connectReason(err error) *reason.Reason {
 	return reason.ConnectMalformed
 }
 
-// dial connects to a broker, once there is a place among those that are doing so.
+// dial connects to a broker, once fewer than Dials are doing so.
 func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.enter(stageDial, 0)
 	if s.ending() { // CONNECT came with the handshake of a device that cannot be taken

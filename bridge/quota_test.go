@@ -13,7 +13,7 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// share gives the devices that knock from then on a share in a book: each its own, of one identity and address.
+// share gives the devices that connect from then on a share in a book: each its own, of one identity and address.
 func (s *scene) share(b *quota.Book) {
 	s.t.Helper()
 	mine, why := b.Enter("192.0.2.1", "me")
@@ -163,14 +163,14 @@ func TestQuotaThenSilence(t *testing.T) {
 		s.share(quota.New(perSession(quota.Rates{Bytes: 1000}, quota.Rates{})))
 		s.onlineWith(10)
 		s.dev.send(publish(s.v, "t", strings.Repeat("x", 60_000)))
-		const held = 59 * time.Second
-		s.within(time.Now(), held+15*time.Second, held+15*time.Second+late+goodbye, "keepalive-timeout")
+		const throttled = 59 * time.Second
+		s.within(time.Now(), throttled+15*time.Second, throttled+15*time.Second+late+goodbye, "keepalive-timeout")
 	})
 }
 
 func (s *scene) ends() int { return len(s.log.ends(s.t)) }
 
-// TestQuotaDoesNotDelayTheEnd: a session that is held back both ways ends at once when it has to.
+// TestQuotaDoesNotDelayTheEnd: a session that is throttled both ways ends at once when it has to.
 func TestQuotaDoesNotDelayTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		slow := quota.Rates{Messages: 1}
@@ -239,7 +239,7 @@ func TestQuotaForUserName(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		book := quota.New(quota.Options{Identity: quota.Limits{Connections: 1}, Burst: time.Second})
 		r := newRig(t, nil)
-		knock := func(user string) *scene {
+		join := func(user string) *scene {
 			s := &scene{rig: r, v: v}
 			share, _ := book.Enter("192.0.2.1", "")
 			s.pass.Quota = share
@@ -248,7 +248,7 @@ func TestQuotaForUserName(t *testing.T) {
 			return s
 		}
 		dialled := func(user string) *scene {
-			s := knock(user)
+			s := join(user)
 			s.br = s.broker()
 			s.br.expect(connectAs(v, user))
 			return s
@@ -267,7 +267,7 @@ func TestQuotaForUserName(t *testing.T) {
 		if said, _ := second.br.rest(); !bytes.Equal(said, hx("E000")) { // else the will of a device that never was there would fire
 			t.Errorf("the broker of the second device hears % X", said)
 		}
-		late := knock("a")
+		late := join("a")
 		if h := late.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("a late device hears %v", h)
 		}

@@ -75,7 +75,7 @@ func TestHandshakeReasons(t *testing.T) {
 					c.before(r)
 				}
 				old, replacement, _ := strings.Cut(c.request, "|")
-				d := r.knock()
+				d := r.dial()
 				resp := d.request(strings.Replace(goodHandshake, old, replacement, 1))
 				why := reason.ByLabel(c.reason)
 				if got := body(t, resp); resp.StatusCode != c.status || got != why.String() || resp.Header.Get("Retry-After") != c.retryAfter {

@@ -148,14 +148,14 @@ func (s *scene) hangDial() {
 	})
 }
 
-// TestDialsFullWaits: a device waits for a place among the dials as long as its dial may take, not longer.
+// TestDialsFullWaits: a device waits for a slot among the dials as long as its dial may take, not longer.
 func TestDialsFullWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scene{rig: newRig(t, func(l *bridge.Limits) { l.Dials = 1 }), v: mqttio.V311}
 		s.lax.Store(true)
-		places := make(chan struct{})
+		slots := make(chan struct{})
 		s.up.dialWith(func(context.Context, bridge.DeviceInfo) (bridge.Broker, error) {
-			<-places
+			<-slots
 			return bridge.Broker{}, errors.New("no")
 		})
 		first, second := s.open(), s.open()
@@ -166,7 +166,7 @@ func TestDialsFullWaits(t *testing.T) {
 		if h := second.rest(); h.code != 1013 || time.Since(began) != 5*time.Second {
 			t.Errorf("the second device hears %v after %v", h, time.Since(began))
 		}
-		close(places)
+		close(slots)
 		if h := first.rest(); h.code != 1013 {
 			t.Errorf("the first device hears %v", h)
 		}

@@ -65,8 +65,8 @@ func TestRecheckAfterDisconnect(t *testing.T) {
 	})
 }
 
-// TestRecheckBesideAPlace: a registration puts its own connection where Recheck looks for that of TLS. The race detector tells.
-func TestRecheckBesideAPlace(t *testing.T) {
+// TestRecheckDuringRegistration: a registration puts its own connection where Recheck looks for that of TLS. The race detector tells.
+func TestRecheckDuringRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s *scene
 		s = &scene{v: mqttio.V311, rig: newRigWith(t, bridge.Options{Limits: plenty(),

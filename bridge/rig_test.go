@@ -32,12 +32,12 @@ type rig struct {
 	log      *logLines
 	reg      *prometheus.Registry
 	listener *memnet.Listener
-	pass     bridge.Pass                       // of the devices that knock from then on
+	pass     bridge.Pass                       // of the devices that connect from then on
 	wrap     func(bridge.Device) bridge.Device // puts something around the device's end; nil: nothing
 	budget   *budgetFake
 	refuses  string      // the reason for which devices are refused before the upgrade, if not empty
 	revoked  atomic.Bool // all certificates are
-	// certified: the devices that knock from then on have shown a certificate.
+	// certified: the devices that connect from then on have shown a certificate.
 	certified bool
 	lax       atomic.Bool // let devices in that Admit would refuse, as if it had been asked a moment earlier
 }

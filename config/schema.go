@@ -107,18 +107,18 @@ func (f *field) allowed() string {
 	return text
 }
 
-// leaves calls visit for every key below fields, in order, with its value in v. An invalid v is passed on as it is.
-func leaves(fields []field, v reflect.Value, visit func(f *field, v reflect.Value)) {
+// leaves calls each for every key below fields, in order, with its value in v. An invalid v is passed on as it is.
+func leaves(fields []field, v reflect.Value, each func(f *field, v reflect.Value)) {
 	for i := range fields {
 		f, fv := &fields[i], reflect.Value{}
 		if v.IsValid() {
 			fv = v.Field(f.index)
 		}
 		if f.kind == "" {
-			leaves(f.sub, fv, visit)
+			leaves(f.sub, fv, each)
 			continue
 		}
-		visit(f, fv)
+		each(f, fv)
 	}
 }
 

@@ -48,7 +48,7 @@ func NewGate(opts GateOptions) *Gate {
 	return &Gate{opts: opts, byKey: make(map[netip.Prefix]*group)}
 }
 
-// entry is a connection's place. The fields are guarded by the gate's mu.
+// entry is a connection in the gate's books, with or without a slot. The fields are guarded by the gate's mu.
 type entry struct {
 	conn       *pendingConn
 	device     net.Addr  // as far as it is known

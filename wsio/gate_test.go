@@ -108,8 +108,8 @@ func (s *bubbleServer) serves(t *testing.T) bool {
 	}
 }
 
-// TestGateGivesPlacesBack however a connection ends: each way is gone more often than there are slots.
-func TestGateGivesPlacesBack(t *testing.T) {
+// TestGateReleasesSlots however a connection ends: each way is gone more often than there are slots.
+func TestGateReleasesSlots(t *testing.T) {
 	const slots = 3
 	ways := map[string]func(t *testing.T, s *bubbleServer, device net.Conn){
 		"gone_without_a_byte": func(*testing.T, *bubbleServer, net.Conn) {},
@@ -161,8 +161,8 @@ func TestGateGivesPlacesBack(t *testing.T) {
 	}
 }
 
-// TestGateGivesPlacesBackAfterBadTLS: a handshake that fails holds no slot.
-func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
+// TestGateReleasesSlotsAfterBadTLS: a handshake that fails holds no slot.
+func TestGateReleasesSlotsAfterBadTLS(t *testing.T) {
 	const slots = 2
 	config := tlsConfig(t)
 	synctest.Test(t, func(t *testing.T) {
@@ -183,8 +183,8 @@ func TestGateGivesPlacesBackAfterBadTLS(t *testing.T) {
 	})
 }
 
-// TestGateGivesPlacesBackUnderTLS: an upgraded device gives its slot back although TLS keeps the gate's connection.
-func TestGateGivesPlacesBackUnderTLS(t *testing.T) {
+// TestGateReleasesSlotsUnderTLS: an upgraded device gives its slot back although TLS keeps the gate's connection.
+func TestGateReleasesSlotsUnderTLS(t *testing.T) {
 	config := tlsConfig(t)
 	config.NextProtos = []string{"h2"} // overruled: nobody speaks it here
 	synctest.Test(t, func(t *testing.T) {

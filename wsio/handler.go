@@ -46,7 +46,7 @@ type Options struct {
 	// Refused hears of every refusal, and of devices that left before the answer. Nil: nobody does.
 	Refused func(r *http.Request, cause string)
 	// Tell is given the WebSocket of a page that Admit refused, to tell it why until the deadline: a page sees nothing of an HTTP answer but
-	// code 1006. The connection keeps its place at the gate, and is closed afterwards. Nil: pages get the HTTP answer as well.
+	// code 1006. The connection keeps its slot at the gate, and is closed afterwards. Nil: pages get the HTTP answer as well.
 	Tell func(c *Conn, cause string, deadline time.Time)
 	// Accepted is given every device that was let in and owns the connection from then on. It must return soon: the
 	// goroutine and the buffers of the HTTP server are free only then.
@@ -99,7 +99,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.answerHealth(w)
 		return
 	}
-	if isBrowserVisit(r) && h.knownPath(r) {
+	if isBrowserNavigation(r) && h.knownPath(r) {
 		writePage(w)
 		return
 	}

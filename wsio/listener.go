@@ -89,7 +89,7 @@ type gatedListener struct {
 }
 
 // Accept waits for a connection, then for a slot at the gate. In the other order a listener to which nobody comes would keep a
-// place from the others.
+// slot from the others.
 func (l *gatedListener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()

@@ -16,9 +16,9 @@ and reach an MQTT broker through it. There is nothing to see in a browser.</p>
 <code>ws://</code> or <code>wss://</code> in front.</p>
 `
 
-// isBrowserVisit tells a person at a browser from a device whose proxy dropped the Upgrade header: only the person
+// isBrowserNavigation tells a person at a browser from a device whose proxy dropped the Upgrade header: only the person
 // asks for HTML.
-func isBrowserVisit(r *http.Request) bool {
+func isBrowserNavigation(r *http.Request) bool {
 	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
 		r.Header.Get("Upgrade") == "" && strings.Contains(r.Header.Get("Accept"), "text/html")
 }

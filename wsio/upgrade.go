@@ -17,7 +17,7 @@ var errNotTaken = errors.New("take over the connection")
 //
 // The library makes the handshake; what it would write goes through an [upgrader], because the response has to be one
 // write of exactly these headers (device-quirks H4 to H8): some devices read it with a single read into 500 bytes. keep has the connection
-// keep its place at the gate.
+// keep its slot at the gate.
 func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, keep bool, o *Options) (*Conn, error) {
 	u := &upgrader{w: w, header: make(http.Header), keep: keep}
 	opts := websocket.AcceptOptions{InsecureSkipVerify: true, CompressionMode: websocket.CompressionDisabled}
@@ -52,7 +52,7 @@ func upgrade(w http.ResponseWriter, r *http.Request, device net.Addr, subprotoco
 type upgrader struct {
 	w      http.ResponseWriter
 	header http.Header
-	keep   bool // its place at the gate
+	keep   bool // its slot at the gate
 	nc     net.Conn
 	device net.Addr // from a PROXY header that is gone with its wrapper; otherwise nil
 	early  []byte

@@ -185,8 +185,8 @@ func (l *loop) handOver() {
 // batch is how many events are taken from the set at once.
 const batch = 64
 
-// fewWaits is after how many waits the loop lets other goroutines run. Nothing else here would: a system call is no turn for Go's
-// monitor, which preempts what has run for 10 ms without one, and looks again every 20 µs for a while. That costs more than a turn.
+// fewWaits is after how many waits the loop lets other goroutines run. Nothing else here would: to Go's
+// monitor a system call is no scheduling point: it preempts what has run for 10 ms without one, and looks again every 20 µs for a while.
 const fewWaits = 32
 
 // run serves sessions until the loop ends or is handed over. Events that it took and did not serve are still there for the next

@@ -19,7 +19,7 @@ func TestConnections(t *testing.T) {
 		t.Fatalf("the first is refused: %v", why)
 	}
 	if why := b.AdmitIdentity("a"); why != reason.IdentityConnections {
-		t.Errorf("the identity is full, and knocking says %v", why)
+		t.Errorf("the identity is full, and AdmitIdentity says %v", why)
 	}
 	if why := b.AdmitIdentity("b"); why != nil {
 		t.Errorf("another identity is refused: %v", why)
@@ -86,8 +86,8 @@ func TestConnectRate(t *testing.T) {
 	}
 }
 
-// TestKnockingTakesNothingFromAll: only what nothing else speaks against counts for all together.
-func TestKnockingTakesNothingFromAll(t *testing.T) {
+// TestRefusedAttemptsCostTheTotalNothing: total.connect-rate counts only connections that passed every other limit.
+func TestRefusedAttemptsCostTheTotalNothing(t *testing.T) {
 	b := New(Options{Identity: Limits{ConnectRate: 1}, Total: Limits{ConnectRate: 2}, AddressBits: 64})
 	for range 10 {
 		b.Admit("192.0.2.1") // and no proof follows

@@ -80,7 +80,7 @@ func trafficOf(e *entry) *traffic {
 	return &e.traffic
 }
 
-// Leave gives the places among the sessions back. What was taken from the buckets stays taken.
+// Leave takes the session off the counts of connections. What was taken from the buckets stays taken.
 func (s *Share) Leave() {
 	if s.address != nil {
 		s.book.addresses.leave(s.addressKey, s.address)

@@ -33,8 +33,8 @@ func limited(files int) []string {
 	return []string{"sh", "-c", fmt.Sprintf(`ulimit -n %d; exec "$@"`, files), "sh"}
 }
 
-// knock asks for a WebSocket and returns it, or the answer and what it says.
-func (p *program) knock() (ws *websocket.Conn, answer *http.Response, said string) {
+// handshake asks for a WebSocket and returns it, or the answer and what it says.
+func (p *program) handshake() (ws *websocket.Conn, answer *http.Response, said string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.t.Context(), 20*time.Second)
 	defer cancel()
@@ -50,21 +50,21 @@ func (p *program) knock() (ws *websocket.Conn, answer *http.Response, said strin
 	return nil, answer, string(b)
 }
 
-// refuses knocks and sees that the device gets 503 for this reason.
+// refuses makes a handshake and sees that the device gets 503 for this reason.
 func (p *program) refuses(reason string) {
 	p.t.Helper()
-	ws, answer, said := p.knock()
+	ws, answer, said := p.handshake()
 	if ws != nil || answer.StatusCode != http.StatusServiceUnavailable || answer.Header.Get("Retry-After") != "30" ||
 		!strings.HasPrefix(said, reason+": ") {
 		p.t.Errorf("device gets %s, %v: %s, want 503 for %s", answer.Status, answer.Header, said, reason)
 	}
 }
 
-// takes knocks until a device is let in.
+// takes makes handshakes until a device is let in.
 func (p *program) takes() {
 	p.t.Helper()
 	for deadline := time.Now().Add(60 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		ws, answer, said := p.knock()
+		ws, answer, said := p.handshake()
 		if ws != nil {
 			return
 		}
@@ -210,7 +210,7 @@ func TestAttack50_memory(t *testing.T) {
 	copy(half, "\x30\x80\xf4\x03\x00\x01t")
 	var devices []*websocket.Conn
 	for i := range 300 {
-		ws, answer, said := p.knock()
+		ws, answer, said := p.handshake()
 		if ws == nil {
 			t.Fatalf("device %d gets %s: %s", i, answer.Status, said)
 		}

@@ -63,8 +63,8 @@ func TestPagesHearReasons(t *testing.T) {
 	receive(t, nc, "HTTP/1.1 503 ")
 }
 
-// TestPagesKeepTheirPlaces: a page that was refused and says nothing costs what a handshake costs, and no longer than one.
-func TestPagesKeepTheirPlaces(t *testing.T) {
+// TestPagesKeepTheirSlots: a page that was refused and says nothing costs what a handshake costs, and no longer than one.
+func TestPagesKeepTheirSlots(t *testing.T) {
 	p, log := withoutBroker(t, func(cfg *config.Config) {
 		cfg.Limits.Handshakes, cfg.Limits.HandshakeTimeout = 2, 600*time.Millisecond
 	})

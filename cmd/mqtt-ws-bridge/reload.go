@@ -102,7 +102,7 @@ func (k *keptAccess) prepare(cfg *config.Config) (use func(), err error) {
 		return nil, err
 	}
 	if next == nil {
-		return nil, errNoDoor
+		return nil, errAccessRemoved
 	}
 	return func() {
 		k.mu.Lock()
@@ -112,7 +112,7 @@ func (k *keptAccess) prepare(cfg *config.Config) (use func(), err error) {
 	}, nil
 }
 
-var errNoDoor = errors.New("access would check nothing any more")
+var errAccessRemoved = errors.New("access would check nothing any more")
 
 // reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
 // twice.

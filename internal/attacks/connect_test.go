@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// many is enough connections to see what one costs, and more than there are places for handshakes.
+// many is enough connections to see what one costs, and more than `limits.handshakes`.
 const many = handshakes + 16
 
 // drip says a text byte by byte until the other end closes, and returns then.
@@ -40,8 +40,8 @@ func TestAttack01_slow_headers(t *testing.T) {
 	open(t, k).join(hello{version: 4, id: "after-the-drips"}).alive()
 }
 
-// TestAttack02_silence: connections without a byte, and with half a TLS greeting, take all places at once. A good device of the same
-// address is told to come back, and gets a place when the silent ones have had theirs for long enough.
+// TestAttack02_silence: connections without a byte, and with half a TLS greeting, take all handshake slots at once. A good device of the same
+// address is told to come back, and gets a slot when the silent ones have had theirs for long enough.
 func TestAttack02_silence(t *testing.T) {
 	k := plain(t)
 	greeting := make(chan string, 1)
@@ -64,7 +64,7 @@ func TestAttack02_silence(t *testing.T) {
 	}) {
 		t.Error("no good device gets in")
 	}
-	for _, d := range silent { // most of the second half never had a place; half a greeting is TLS at a plain port
+	for _, d := range silent { // most of the second half never had a slot; half a greeting is TLS at a plain port
 		if status, _ := d.refusal(); status != 0 && status != http.StatusServiceUnavailable {
 			t.Errorf("silence is answered with %d", status)
 		}

@@ -19,7 +19,7 @@ import (
 )
 
 // TestAttack33_limit_taken_away: the system gives no descriptor at all (EMFILE), though the bridge's own budget has some left: somebody
-// has lowered the limit of the running process. Who is there stays; who knocks waits, and hears then to come again later; the broker is not
+// has lowered the limit of the running process. Sessions stay; a new device waits, and hears then to come again later; the broker is not
 // taken to be down; and a moment after there are descriptors again all is as before.
 func TestAttack33_limit_taken_away(t *testing.T) {
 	k := openPlain(t).begin(t)

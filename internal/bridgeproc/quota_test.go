@@ -112,7 +112,7 @@ func (r *quotaRig) refused(user, password string) error {
 	return token.Error()
 }
 
-// tooMany knocks once more at the address that is full.
+// tooMany makes one more handshake from the address that is full.
 func (r *quotaRig) tooMany() {
 	r.t.Helper()
 	q, err := http.NewRequest(http.MethodGet, strings.Replace(r.bridge.WS, "ws://", "http://", 1)+"/mqtt", nil)

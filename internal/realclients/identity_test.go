@@ -132,7 +132,7 @@ func (r *identities) refused(t *testing.T) {
 		{name: "callback redirects", headers: [][2]string{{"Cookie", "session=CANARY"}}, service: 302, want: 503},
 	} {
 		r.service.Store(int32(max(tt.service, 401*(1-min(tt.service, 1)))))
-		resp := r.knock(t, r.bridge.WS+"/mqtt"+tt.query, nil, tt.headers)
+		resp := r.handshake(t, r.bridge.WS+"/mqtt"+tt.query, nil, tt.headers)
 		if challenge := resp.Header.Get("WWW-Authenticate"); resp.StatusCode != tt.want || (tt.want == 401) != strings.Contains(challenge, "Basic realm=") {
 			t.Errorf("%s: %s, WWW-Authenticate %q, want %d", tt.name, resp.Status, challenge, tt.want)
 		}
@@ -162,7 +162,7 @@ func (r *identities) wrongCertificate(t *testing.T) {
 		resp.Body.Close()
 		t.Errorf("a stranger's certificate: %s", resp.Status)
 	}
-	if resp := r.knock(t, r.bridge.WSS+"/mqtt", r.bridge.Authority, nil); resp.StatusCode != 401 {
+	if resp := r.handshake(t, r.bridge.WSS+"/mqtt", r.bridge.Authority, nil); resp.StatusCode != 401 {
 		t.Errorf("no certificate: %s", resp.Status)
 	}
 }
@@ -185,8 +185,8 @@ func (r *identities) request(t *testing.T, url string, headers [][2]string) *htt
 	return q
 }
 
-// knock makes a handshake that is to be refused, and returns the answer without its body.
-func (r *identities) knock(t *testing.T, url string, ca *certs.Authority, headers [][2]string) *http.Response {
+// handshake makes one that is to be refused, and returns the answer without its body.
+func (r *identities) handshake(t *testing.T, url string, ca *certs.Authority, headers [][2]string) *http.Response {
 	t.Helper()
 	transport := &http.Transport{DisableKeepAlives: true}
 	if ca != nil {
@@ -295,7 +295,7 @@ func (r *identities) filesChange(t *testing.T) {
 	}
 	q := http.Request{Header: http.Header{}}
 	q.SetBasicAuth("bcrypt", devicePassword)
-	if resp := r.knock(t, r.bridge.WS+"/mqtt", nil, [][2]string{{"Authorization", q.Header.Get("Authorization")}}); resp.StatusCode != 401 {
+	if resp := r.handshake(t, r.bridge.WS+"/mqtt", nil, [][2]string{{"Authorization", q.Header.Get("Authorization")}}); resp.StatusCode != 401 {
 		t.Errorf("the old password: %s", resp.Status)
 	}
 	q.SetBasicAuth("bcrypt", devicePassword+"-2")

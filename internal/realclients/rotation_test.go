@@ -27,7 +27,7 @@ func (r rotation) proof(key *ecdsa.PrivateKey, kid string) http.Header {
 // refused is the answer to a handshake with a token that is to be refused.
 func (r rotation) refused(t *testing.T, key *ecdsa.PrivateKey, kid string) *http.Response {
 	t.Helper()
-	return r.knock(t, r.bridge.WS+"/mqtt", nil, [][2]string{{"Authorization", r.proof(key, kid).Get("Authorization")}})
+	return r.handshake(t, r.bridge.WS+"/mqtt", nil, [][2]string{{"Authorization", r.proof(key, kid).Get("Authorization")}})
 }
 
 // TestKeySetRotation: an issuer replaces its key while devices are connected. They stay; a token of the new key is good at once,

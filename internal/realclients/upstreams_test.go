@@ -85,7 +85,7 @@ func (u *upstreams) refuses(t *testing.T, url string, args []string, why string)
 	defer again.Stop()
 	// Mosquitto may be too busy to hang up on the first probe in time.
 	for deadline := time.After(patience); ; {
-		resp := knock(t, bridge.WS+"/mqtt")
+		resp := handshake(t, bridge.WS+"/mqtt")
 		if resp.StatusCode == http.StatusServiceUnavailable && resp.Header.Get("Retry-After") != "" && strings.Contains(bridge.Said(), why) {
 			return
 		}
@@ -97,8 +97,8 @@ func (u *upstreams) refuses(t *testing.T, url string, args []string, why string)
 	}
 }
 
-// knock asks for a WebSocket, and gives it up again if there is one.
-func knock(t *testing.T, url string) *http.Response {
+// handshake asks for a WebSocket, and gives it up again if there is one.
+func handshake(t *testing.T, url string) *http.Response {
 	t.Helper()
 	q, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http"+strings.TrimPrefix(url, "ws"), nil)
 	if err != nil {

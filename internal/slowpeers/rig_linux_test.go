@@ -101,7 +101,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 	}
 	r.bridge = bridge.New(bridge.Options{
 		Upstream: dialled{pool, r.brokers}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Register: places(t, w.loops),
+		Register: register(t, w.loops),
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer: func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
@@ -144,8 +144,8 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 	return r
 }
 
-// places are those of the program.
-func places(t testing.TB, withLoops bool) func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+// register is what the program does.
+func register(t testing.TB, withLoops bool) func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
 	if !withLoops {
 		return nil
 	}
