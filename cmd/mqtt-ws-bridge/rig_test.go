@@ -76,18 +76,7 @@ func startBridge(t *testing.T, change func(*config.Config)) (p *process, brokers
 			brokers <- nc
 		}
 	}()
-	cfg := config.Default()
-	cfg.Listen, cfg.Admin.Listen = []string{"ws://127.0.0.1:0"}, ""
-	cfg.Upstream.URLs = []string{"tcp://" + l.Addr().String()}
-	change(cfg)
-	if err := config.Validate(cfg); err != nil {
-		t.Fatal(err)
-	}
-	log = new(logged)
-	p, err = wire(cfg, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
-	if err != nil {
-		t.Fatal(err)
-	}
+	p, log = wireBefore(t, "tcp://"+l.Addr().String(), change)
 	t.Cleanup(func() {
 		p.close()
 		l.Close()
@@ -98,6 +87,24 @@ func startBridge(t *testing.T, change func(*config.Config)) (p *process, brokers
 	}
 	p.start()
 	return p, brokers, log
+}
+
+// wireBefore wires a bridge in front of a broker, without an operator's listener. The caller starts and closes it.
+func wireBefore(t *testing.T, broker string, change func(*config.Config)) (*process, *logged) {
+	t.Helper()
+	cfg := config.Default()
+	cfg.Listen, cfg.Admin.Listen = []string{"ws://127.0.0.1:0"}, ""
+	cfg.Upstream.URLs = []string{broker}
+	change(cfg)
+	if err := config.Validate(cfg); err != nil {
+		t.Fatal(err)
+	}
+	log := new(logged)
+	p, err := wire(cfg, slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, log
 }
 
 const (
