@@ -13,6 +13,7 @@ import (
 	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/bridge/loglimit"
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -155,7 +156,7 @@ type Options struct {
 // Bridge holds the sessions. It is safe for concurrent use.
 type Bridge struct {
 	upstream    Upstream
-	bounds      atomic.Pointer[Limits] // see limits
+	bounds      current.Value[Limits] // see limits
 	metrics     *Metrics
 	log         *slog.Logger
 	events      *loglimit.Limiter // of what happens to devices

@@ -2,45 +2,62 @@ package main
 
 import (
 	"log/slog"
+	"slices"
 
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 )
 
 // A livePart is a part of the program that takes new values of some keys while it runs.
 type livePart struct {
 	keys []string // or sections
-	// prepare makes what the part needs of next, and changes nothing. use puts it into use, and cannot fail.
-	prepare func(next *config.Config) (use func(), err error)
+	// prepare makes and checks what the part needs of next, and registers with c what puts it into use or releases it. It changes nothing
+	// that is in use. It is called for any change of the keys, once.
+	prepare func(c *current.Change, next *config.Config) error
 }
 
 // liveParts are all of them. A key that none has takes effect after a restart.
 func (p *process) liveParts() []livePart {
 	return []livePart{
-		{[]string{"log"}, func(next *config.Config) (func(), error) {
-			return func() {
-				p.bridge.SetLog(next.Log.Rate, next.Log.Connects)
-				if p.setLog != nil {
-					p.setLog(next.Log)
-				}
-			}, nil
-		}},
+		{[]string{"log"}, p.prepareLog},
 		{[]string{"paths", "health-path", "browser-reasons", "origins", "subprotocol", "addresses.header", "addresses.trusted-proxies", "downlink.frame-size", "limits.control-frames"},
-			func(next *config.Config) (func(), error) {
-				handler, err := p.newHandler(next)
-				return func() {
-					p.handler.Store(&handler)
-					_ = p.shareWith(next) // newHandler has read the same list
-				}, err
-			}},
+			p.prepareHandler},
 		{[]string{"limits.sessions", "limits.connect-size", "limits.connect-timeout", "limits.packet-size", "limits.subscribe-filters",
 			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "keepalive", "downlink.ping-interval",
 			"quotas.device.subscriptions", "quotas.device.topic-levels"},
-			func(next *config.Config) (func(), error) {
-				return func() { p.bridge.SetLimits(bridgeLimits(next)) }, nil
-			}},
-		{p.liveAccess(), func(next *config.Config) (func(), error) { return p.access.prepare(next) }},
-		{[]string{"drain"}, func(*config.Config) (func(), error) { return func() {}, nil }}, // read when it begins
+			p.prepareLimits},
+		{p.liveAccess(), func(c *current.Change, next *config.Config) error { return p.access.prepare(c, next) }},
+		{[]string{"drain"}, func(*current.Change, *config.Config) error { return nil }}, // read when it begins
 	}
+}
+
+func (p *process) prepareLog(c *current.Change, next *config.Config) error {
+	c.OnCommit(func() {
+		p.bridge.SetLog(next.Log.Rate, next.Log.Connects)
+		if p.setLog != nil {
+			p.setLog(next.Log)
+		}
+	})
+	return nil
+}
+
+func (p *process) prepareHandler(c *current.Change, next *config.Config) error {
+	handler, err := p.newHandler(next)
+	if err != nil {
+		return err
+	}
+	shared, err := sharedPeers(next)
+	if err != nil {
+		return err
+	}
+	p.handler.Replace(c, &handler)
+	p.shared.Replace(c, &shared)
+	return nil
+}
+
+func (p *process) prepareLimits(c *current.Change, next *config.Config) error {
+	c.OnCommit(func() { p.bridge.SetLimits(bridgeLimits(next)) })
+	return nil
 }
 
 // liveAccess are the keys of access that can change: access control that is not there cannot be put in, and its sources have goroutines.
@@ -84,15 +101,14 @@ func (p *process) reloadConfig() bool {
 		}
 	}
 	next := config.With(now, loaded, live)
-	uses, err := prepareParts(parts, live, next)
-	if err != nil { // good as a whole, but not beside what needs a restart
+	var change current.Change
+	defer change.Abort()
+	if err := prepareParts(&change, parts, live, next); err != nil { // good as a whole, but not beside what needs a restart
 		p.log.Warn("the configuration needs a restart; what was in use stays", "after_restart", changed, "error", err.Error())
 		return true
 	}
-	p.running.Store(next)
-	for _, use := range uses {
-		use()
-	}
+	p.running.Replace(&change, next)
+	change.Commit()
 	level := slog.LevelInfo
 	if len(later) > 0 {
 		level = slog.LevelWarn
@@ -111,22 +127,17 @@ func partOf(parts []livePart, key string) bool {
 }
 
 // prepareParts prepares the parts that have one of these keys.
-func prepareParts(parts []livePart, keys []string, next *config.Config) (uses []func(), err error) {
+func prepareParts(c *current.Change, parts []livePart, keys []string, next *config.Config) error {
 	if err := config.Validate(next); err != nil {
-		return nil, err
+		return err
 	}
 	for _, part := range parts {
-		for _, key := range keys {
-			if !config.Within(key, part.keys) {
-				continue
-			}
-			use, err := part.prepare(next)
-			if err != nil {
-				return nil, err
-			}
-			uses = append(uses, use)
-			break
+		if !slices.ContainsFunc(keys, func(key string) bool { return config.Within(key, part.keys) }) {
+			continue
+		}
+		if err := part.prepare(c, next); err != nil {
+			return err
 		}
 	}
-	return uses, nil
+	return nil
 }

@@ -8,18 +8,18 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/lmittmann/tint"
 	"golang.org/x/term"
 
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 )
 
 // newLiveLogger is newLogger with a way to change what cfg says.
 func newLiveLogger(cfg config.Log, w io.Writer, environ []string) (log *slog.Logger, set func(config.Log)) {
-	h := &liveHandler{current: new(atomic.Pointer[slog.Handler])}
+	h := &liveHandler{current: new(current.Value[slog.Handler])}
 	set = func(cfg config.Log) {
 		handler := newLogger(cfg, w, environ).Handler()
 		h.current.Store(&handler)
@@ -30,7 +30,7 @@ func newLiveLogger(cfg config.Log, w io.Writer, environ []string) (log *slog.Log
 
 // liveHandler passes records to the handler of this moment.
 type liveHandler struct {
-	current *atomic.Pointer[slog.Handler]
+	current *current.Value[slog.Handler]
 	with    func(slog.Handler) slog.Handler // attributes and groups; nil: none
 }
 

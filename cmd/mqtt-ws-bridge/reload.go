@@ -6,11 +6,11 @@ import (
 	"errors"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/config/filewatch"
 )
 
@@ -43,7 +43,7 @@ type keptAccess struct {
 	log     *slog.Logger
 	reloads *prometheus.CounterVec
 
-	access atomic.Pointer[accessControl] // never nil
+	access current.Value[accessControl] // never empty
 
 	mu    sync.Mutex        // held while reloading
 	cfg   *config.Config    // guarded by mu
@@ -96,20 +96,21 @@ func (k *keptAccess) fetch(ctx context.Context) {
 }
 
 // prepare makes access control of another configuration, with the same files.
-func (k *keptAccess) prepare(cfg *config.Config) (use func(), err error) {
+func (k *keptAccess) prepare(c *current.Change, cfg *config.Config) error {
 	next, err := newAccessControl(cfg, k.log, k.current())
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if next == nil {
-		return nil, errAccessRemoved
+		return errAccessRemoved
 	}
-	return func() {
+	c.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.cfg = cfg
 		k.access.Store(next)
-	}, nil
+	})
+	return nil
 }
 
 var errAccessRemoved = errors.New("access would check nothing any more")

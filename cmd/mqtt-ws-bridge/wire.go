@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -27,6 +26,7 @@ import (
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/mqttio"
 	"mqtt-ws-bridge/wsio"
@@ -41,11 +41,11 @@ type process struct {
 	log *slog.Logger
 
 	// See live.go.
-	running atomic.Pointer[config.Config]  // what is in effect
+	running current.Value[config.Config]   // what is in effect
 	load    func() (*config.Config, error) // reads the configuration again; nil: nobody can
 	setLog  func(config.Log)               // nil: the log stays as it is
-	handler atomic.Pointer[http.Handler]   // of devices
-	shared  atomic.Pointer[wsio.Peers]     // proxies that name devices in a header
+	handler current.Value[http.Handler]    // of devices
+	shared  current.Value[wsio.Peers]      // proxies that name devices in a header
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -202,8 +202,8 @@ func (p *process) wireBridge() error {
 		return err
 	}
 	p.handler.Store(&handler)
-	current := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
-	p.devices = wsio.NewServer(current, p.handshakeLimits(), p.log)
+	answering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
+	p.devices = wsio.NewServer(answering, p.handshakeLimits(), p.log)
 	return nil
 }
 

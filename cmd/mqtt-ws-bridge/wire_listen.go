@@ -41,23 +41,21 @@ func (p *process) listenerOptions() (wsio.ListenerOptions, error) {
 		Limits: p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
 	}
 	opts.Shared = func() wsio.Peers { return *p.shared.Load() }
-	if err := p.shareWith(p.cfg); err != nil {
+	shared, err := sharedPeers(p.cfg)
+	if err != nil {
 		return opts, err
 	}
-	var err error
+	p.shared.Store(&shared)
 	opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol)
 	return opts, err
 }
 
-// shareWith has the gate know the proxies that name devices in a header.
-func (p *process) shareWith(cfg *config.Config) error {
-	var shared wsio.Peers
-	var err error
-	if addressHeaders[cfg.Addresses.Header] != wsio.NoHeader {
-		shared, err = peers(cfg.Addresses.TrustedProxies)
+// sharedPeers are the proxies that name devices in a header, for the gate.
+func sharedPeers(cfg *config.Config) (wsio.Peers, error) {
+	if addressHeaders[cfg.Addresses.Header] == wsio.NoHeader {
+		return wsio.Peers{}, nil
 	}
-	p.shared.Store(&shared)
-	return err
+	return peers(cfg.Addresses.TrustedProxies)
 }
 
 // openDevices opens the listeners for devices, behind one gate for all.
