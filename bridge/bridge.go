@@ -262,17 +262,18 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 	b.mu.Unlock()
 	s.traceConnected()
 	s.recheck()
+	why := pass.Refuse
 	switch {
 	case full:
-		s.end(reason.Full, nil)
+		why = reason.Full
 	case draining:
-		s.end(reason.Draining, nil)
-	case pass.Refuse != nil:
-		s.end(pass.Refuse, nil)
-	default:
-		if short := b.budget.Room(others, before); short != nil {
-			s.end(short, nil)
-		}
+		why = reason.Draining
+	case why == nil:
+		why = b.budget.Room(others, before)
+	}
+	if why != nil {
+		s.leaveQuota() // it takes its time to hear why, and counts for nothing meanwhile
+		s.end(why, nil)
 	}
 	go s.run()
 }

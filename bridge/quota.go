@@ -19,7 +19,7 @@ type Quota interface {
 	// Use counts messages and bytes that were moved and returns for how long nothing more is to be read in that direction, and
 	// how many packets may be moved at a time then; 0: any.
 	Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int)
-	// Leave is called when the session is over.
+	// Leave is called when the session is over or was refused. It may be called more than once.
 	Leave()
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
@@ -290,4 +291,28 @@ func connectAs(v mqttio.Version, user string) []byte {
 	at := bytes.Index(plain, []byte{byte(v), 2}) + 1
 	plain[at] |= 0x80
 	return packet(0x10, plain[2:], text(user))
+}
+
+// TestRefusedCountsForNothing: a device that is refused after the upgrade may take its time to go. Its identity and address can be back
+// meanwhile.
+func TestRefusedCountsForNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scene{rig: newRig(t, func(l *bridge.Limits) { l.Sessions = 0 }), v: mqttio.V311}
+		s.lax.Store(true)
+		one := quota.Limits{Connections: 1}
+		book := quota.New(quota.Options{Identity: one, Address: one, AddressBits: 64})
+		s.share(book)
+		s.upgrade() // and neither says CONNECT nor goes
+		synctest.Wait()
+		again, why := book.Enter("192.0.2.1", "me")
+		if why != nil {
+			t.Errorf("the identity is refused for one that was: %v", why)
+		}
+		_ = s.dev.rest()
+		s.settled()
+		if _, why := book.Enter("192.0.2.1", "me"); why == nil {
+			t.Error("the end of the refused session has taken another one off")
+		}
+		again.Leave()
+	})
 }

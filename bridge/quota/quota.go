@@ -123,22 +123,26 @@ func identityReason(v verdict) *reason.Reason {
 }
 
 // Enter counts a session until its share is left. identity is what it has proved, "" if nothing: then it is the user name that a broker
-// accepts. The reason says why it cannot be had after all, or is nil; the share has to be left either way.
+// accepts. The reason says why it cannot be had after all, or is nil: a session that is refused is not counted. The share may be left
+// either way.
 func (b *Book) Enter(address, identity string) (*Share, *reason.Reason) {
 	s := &Share{book: b, session: newTraffic(&b.opts.Session, b.opts.Burst)}
 	var why *reason.Reason
 	if key, ok := b.network(address); ok {
-		s.address, ok = b.addresses.enter(key)
-		if s.addressKey = key; !ok {
+		s.address, s.addressKey = b.addresses.enter(key), key
+		if s.address == nil {
 			why = reason.AddressConnections
 		}
 	}
-	if b.identities != nil && identity != "" {
+	if b.identities != nil && identity != "" && why == nil {
 		s.identityKey, s.proved = b.hash(identity), true
-		e, ok := b.identities.enter(s.identityKey)
-		if s.identity.Store(e); !ok && why == nil {
+		e := b.identities.enter(s.identityKey)
+		if s.identity.Store(e); e == nil {
 			why = reason.IdentityConnections
 		}
+	}
+	if why != nil {
+		s.Leave()
 	}
 	return s, why
 }

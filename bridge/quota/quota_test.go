@@ -25,16 +25,33 @@ func TestConnections(t *testing.T) {
 		t.Errorf("another identity is refused: %v", why)
 	}
 	two, why := b.Enter("192.0.2.1", "a")
-	if why != reason.IdentityConnections {
+	if why != reason.IdentityConnections || b.Admit("192.0.2.1") != nil {
 		t.Errorf("the second session of an identity: %v", why)
 	}
 	three, why := b.Enter("192.0.2.1", "c")
-	if why != reason.AddressConnections || b.Admit("192.0.2.1") != reason.AddressConnections || b.Admit("192.0.2.2") != nil {
+	if why != nil {
+		t.Errorf("a session that was refused counts against its address: %v", why)
+	}
+	four, why := b.Enter("192.0.2.1", "d")
+	if why != reason.AddressConnections || b.Admit("192.0.2.1") != reason.AddressConnections || b.Admit("192.0.2.2") != nil || b.AdmitIdentity("d") != nil {
 		t.Errorf("the third session of an address: %v", why)
 	}
-	for _, s := range []*Share{one, two, three} {
+	one.Leave()
+	five, why := b.Enter("192.0.2.1", "a")
+	if why != nil {
+		t.Errorf("the identity is counted for a session that was refused and is still there: %v", why)
+	}
+	if b.Admit("192.0.2.1") != reason.AddressConnections {
+		t.Error("the address has two sessions and is not full")
+	}
+	for _, s := range []*Share{two, four, one} { // once more, or for nothing
 		s.Leave()
 	}
+	three.Leave()
+	if b.Admit("192.0.2.1") != nil || b.AdmitIdentity("a") != reason.IdentityConnections {
+		t.Error("leaving twice counts twice")
+	}
+	five.Leave()
 	if b.Admit("192.0.2.1") != nil || b.AdmitIdentity("a") != nil {
 		t.Error("no room though all have left")
 	}

@@ -26,6 +26,7 @@ type Share struct {
 	named       bool // there is a user name
 
 	identity atomic.Pointer[entry] // nil: not counted, or not yet
+	left     atomic.Bool
 
 	queued [2]bool // by direction, each owned by its pump: the session has waited for what others owe
 }
@@ -45,10 +46,11 @@ func (s *Share) Accepted() *reason.Reason {
 		return nil
 	}
 	v := s.book.identities.admit(s.identityKey, time.Now())
-	e, ok := s.book.identities.enter(s.identityKey)
-	s.identity.Store(e)
-	if !ok && v == good {
-		v = full
+	if v == good {
+		e := s.book.identities.enter(s.identityKey)
+		if s.identity.Store(e); e == nil {
+			v = full
+		}
 	}
 	return identityReason(v)
 }
@@ -80,8 +82,11 @@ func trafficOf(e *entry) *traffic {
 	return &e.traffic
 }
 
-// Leave takes the session off the counts of connections. What was taken from the buckets stays taken.
+// Leave takes the session off those that are counted. It may be called more than once. What was taken from the buckets stays taken.
 func (s *Share) Leave() {
+	if s.left.Swap(true) {
+		return
+	}
 	if s.address != nil {
 		s.book.addresses.leave(s.addressKey, s.address)
 	}

@@ -84,11 +84,14 @@ func (t *table[K]) full(e *entry) bool {
 	return t.limits.Connections > 0 && e.sessions >= t.limits.Connections
 }
 
-// enter counts a session, and reports whether there was room for it; leave has to be called either way.
-func (t *table[K]) enter(key K) (*entry, bool) {
+// enter counts a session, for which leave has to be called. Nil: there is no room for it, and it is not counted.
+func (t *table[K]) enter(key K) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[key]
+	if e != nil && t.full(e) {
+		return nil
+	}
 	if e == nil {
 		e = t.add(key, time.Now())
 	} else if e.sessions == 0 {
@@ -97,9 +100,8 @@ func (t *table[K]) enter(key K) (*entry, bool) {
 	if e.sessions == 0 && e.traffic == (traffic{}) { // nobody reads it now
 		e.traffic = newTraffic(&t.limits, t.burst)
 	}
-	ok := !t.full(e)
 	e.sessions++
-	return e, ok
+	return e
 }
 
 // leave takes back an enter.
