@@ -445,12 +445,15 @@ func TestOnlyFailuresAreSlowed(t *testing.T) {
 
 // TestThrottleMemoryIsBounded: a network of more addresses than are remembered.
 func TestThrottleMemoryIsBounded(t *testing.T) {
-	g := gate(t, &scripted{errs: []error{errors.New("wrong")}})
-	r := handshake("/mqtt")
-	for i := range 70_000 {
-		g.Admit(r, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
-	}
-	if n := g.Throttled(); n > 64<<10 || n < 32<<10 {
-		t.Errorf("%d addresses are remembered", n)
-	}
+	// In a bubble no time passes: none is forgiven meanwhile, however slow the machine is.
+	synctest.Test(t, func(t *testing.T) {
+		g := gate(t, &scripted{errs: []error{errors.New("wrong")}})
+		r := handshake("/mqtt")
+		for i := range 70_000 {
+			g.Admit(r, fmt.Sprintf("10.%d.%d.%d", i>>16, i>>8&255, i&255))
+		}
+		if n := g.Throttled(); n > 64<<10 || n < 32<<10 {
+			t.Errorf("%d addresses are remembered", n)
+		}
+	})
 }

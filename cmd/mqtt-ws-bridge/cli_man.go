@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"runtime/debug"
 	"time"
 
@@ -22,7 +23,9 @@ func (c *cli) manCommand() *cobra.Command {
 			header := &doc.GenManHeader{Section: "1", Source: "mqtt-ws-bridge", Date: buildTime()}
 			var err error
 			if len(args) == 1 {
-				err = doc.GenManTree(root, header, args[0])
+				if err = os.MkdirAll(args[0], 0o755); err == nil {
+					err = doc.GenManTree(root, header, args[0])
+				}
 			} else {
 				header.Title = "MQTT-WS-BRIDGE"
 				err = doc.GenMan(root, header, c.stdout)

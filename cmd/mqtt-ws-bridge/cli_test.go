@@ -169,7 +169,7 @@ func TestManualPage(t *testing.T) {
 	if !strings.HasPrefix(page.String(), ".nh\n.TH") || page.String() != again.String() || !strings.Contains(page.String(), `--limits.sessions`) {
 		t.Errorf("the page begins with %.100q", page.String())
 	}
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "man", "man1") // made if it is not there
 	run([]string{"man", dir}, nil, &page, &page)
 	if _, err := os.Stat(filepath.Join(dir, "mqtt-ws-bridge-check-config.1")); err != nil {
 		t.Error(err)
