@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -28,7 +29,7 @@ func (p *registrationFake) Leave()  { p.left.Add(1) }
 // quietScene is a session with such a registration, online.
 func quietScene(t *testing.T) (*registrationFake, *device, *broker) {
 	registration := &registrationFake{}
-	r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+	r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(drive.Served, drive.Rewirable, drive.Rewirable) (drive.Registration, error) {
 		return registration, nil
 	}})
 	d := r.open()
@@ -93,7 +94,7 @@ func TestStuckWriteIsNotQuiet(t *testing.T) {
 func TestNoRegistrationOfAnEndingSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var asked atomic.Bool
-		r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+		r := newRigWith(t, bridge.Options{Limits: plenty(), Register: func(drive.Served, drive.Rewirable, drive.Rewirable) (drive.Registration, error) {
 			asked.Store(true)
 			return nil, errors.New("no registration")
 		}})

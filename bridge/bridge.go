@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/bridge/loglimit"
 	"mqtt-ws-bridge/bridge/reason"
@@ -77,35 +78,6 @@ func (b *Broker) NetConn() net.Conn { return b.Conn }
 // SetNetConn puts a connection in place of the broker's.
 func (b *Broker) SetNetConn(nc net.Conn) { b.Conn = nc }
 
-// Rewirable is an end of a session whose connection can be replaced by one around it.
-type Rewirable interface {
-	NetConn() net.Conn
-	SetNetConn(nc net.Conn)
-}
-
-// Served is a session that waits without goroutines.
-type Served interface {
-	// Ready has it read once from one end and do what follows. Called by the registration's goroutine.
-	Ready(e End)
-	// Blocked is called by whoever has to wait meanwhile, before it does. It reports whether that is the registration's
-	// goroutine, which is the session's then until it returns from Ready.
-	Blocked() bool
-}
-
-// Registration is where a session waits without goroutines.
-type Registration interface {
-	// Attach has Ready called whenever there is something to read, until Detach: at once if there is already. Meanwhile connections give
-	// os.ErrDeadlineExceeded when there is nothing to read.
-	Attach() error
-	// Block has the session's Blocked called. A session that is being served calls it before it waits for something other than a
-	// write.
-	Block()
-	// Detach makes the connections those of goroutines again.
-	Detach()
-	// Leave gives the registration back; the connections are closed soon after. The session is not attached.
-	Leave()
-}
-
 // Limits bound what sessions may cost. All must be above zero unless said otherwise.
 type Limits struct {
 	Sessions         int           // at a time
@@ -138,7 +110,7 @@ type Options struct {
 	// LogConnects logs the begin of each session at level Info, not Debug.
 	LogConnects bool
 	// Register finds a registration for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
-	Register func(s Served, device, broker Rewirable) (Registration, error)
+	Register func(s drive.Served, device, broker drive.Rewirable) (drive.Registration, error)
 	// Budget is asked for every session. Nil: it is as large as the limits.
 	Budget Budget
 	// Memory bounds what sessions hold. Its zero value does not.
@@ -161,7 +133,7 @@ type Bridge struct {
 	log         *slog.Logger
 	events      *loglimit.Limiter // of what happens to devices
 	logConnects atomic.Bool
-	register    func(s Served, device, broker Rewirable) (Registration, error)
+	register    func(s drive.Served, device, broker drive.Rewirable) (drive.Registration, error)
 	revoked     func(*tls.ConnectionState) error
 	start       time.Time
 	budget      Budget

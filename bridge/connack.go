@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -65,8 +66,8 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	}
 	if ack.HasServerKeepAlive {
 		s.setKeepAlive(ack.ServerKeepAlive) // [MQTT-3.1.2-21]
-		s.leaveSilenceToMQTT(DeviceEnd)
-		s.leaveSilenceToMQTT(BrokerEnd)
+		s.leaveSilenceToMQTT(drive.DeviceEnd)
+		s.leaveSilenceToMQTT(drive.BrokerEnd)
 	}
 	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
 	if s.policed != nil {

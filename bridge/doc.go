@@ -1,7 +1,7 @@
 // Package bridge joins a device to a broker: one [Bridge] holds all sessions.
 //
 // A session reads the device's CONNECT, has a broker dialled, passes CONNECT on and then moves batches of packets with two
-// goroutines: up, from device to broker, and down. Neither has a queue; who does not read slows down only the writer facing it.
+// pumps: up, from device to broker, and down. Package drive gives them goroutines or an event loop. Neither has a queue; who does not read slows down only the writer facing it.
 // A session ends for one reason, the first; the table in package reason says what each audience hears of it: the device,
 // the log and the metrics.
 //

@@ -57,11 +57,7 @@ func (b *Bridge) cut() int {
 
 // kill closes both connections of a session that is ending, whatever is being said on them.
 func (s *session) kill() {
-	s.mu.Lock()
-	s.killed = true
-	later := s.attached // whoever serves it does so when it is not any more
-	s.mu.Unlock()
-	if !later {
+	if s.driver.Kill() {
 		s.closeBoth()
 	}
 }

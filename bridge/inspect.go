@@ -24,9 +24,7 @@ func (s *session) beginInspection(p *mqttio.Packet) bool {
 	if s.filterBytes <= longInspection {
 		return true
 	}
-	if s.served != nobody {
-		s.registration.Block()
-	}
+	s.driver.Block()
 	s.inspecting = s.b.inspecting.AcquireUntil(s.stop, s.neighbors()) == nil
 	return s.inspecting
 }

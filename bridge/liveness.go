@@ -3,6 +3,7 @@ package bridge
 import (
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/socket"
 )
 
@@ -13,13 +14,13 @@ const ordinaryUnanswered = 15 * time.Minute
 // so that no radio wakes for it, and what a device does not acknowledge is repeated until its keep alive is over. A broker is allowed
 // the same silence, but not for ever: its silence is not judged otherwise. Called by the pump up before there is another, or by
 // the pump down before the session is online.
-func (s *session) leaveSilenceToMQTT(e End) {
+func (s *session) leaveSilenceToMQTT(e drive.End) {
 	l := socket.Liveness{Probe: s.b.limits().TCPKeepAlive}
 	if s.keepAliveSet.Load() {
 		l = socket.Liveness{}
 		silence := time.Duration(s.keepAlive.Load())
 		switch {
-		case e == DeviceEnd:
+		case e == drive.DeviceEnd:
 			l.Unanswered = forever
 		case silence > ordinaryUnanswered:
 			l.Unanswered = silence

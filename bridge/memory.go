@@ -303,9 +303,7 @@ func (b *buffers) Tight() bool {
 // awaitMemory waits until the pump, whose stream got too little memory, may get it. Nothing is read meanwhile: that is how the sender
 // hears of it. It reports whether the session goes on.
 func (s *session) awaitMemory(p *pump) bool {
-	if s.served != nobody {
-		s.registration.Block() // or the loop would find the same bytes again and again
-	}
+	s.driver.Block() // or the loop would find the same bytes again and again
 	began := s.b.now()
 	p.usage.throttled.Add(1)
 	defer func() {

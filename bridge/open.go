@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/socket"
 	"mqtt-ws-bridge/mqttio"
@@ -64,7 +65,7 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		s.up.stream.Limit = s.b.limits().PacketSize
 		s.up.tally.add(&p)
 		s.setKeepAlive(c.KeepAlive)
-		s.leaveSilenceToMQTT(DeviceEnd)
+		s.leaveSilenceToMQTT(drive.DeviceEnd)
 		return c, true
 	}
 }
@@ -125,7 +126,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 	s.mu.Lock()
 	s.broker = broker
 	s.mu.Unlock()
-	s.leaveSilenceToMQTT(BrokerEnd)
+	s.leaveSilenceToMQTT(drive.BrokerEnd)
 	return !s.ending()
 }
 
@@ -155,14 +156,14 @@ func (s *session) passConnect() bool {
 
 // fillUp reads once from the device. It reports whether to go on.
 func (s *session) fillUp() bool {
-	if s.served == nobody {
+	if !s.driver.Serving() {
 		s.up.letOthers()
 	}
 	s.filterBytes = 0
 	n, err := s.up.stream.Fill(s.dev)
 	if n > 0 { // an error that came with the last bytes comes again
 		s.upBytes.Add(uint64(n))
-		s.busy(&s.up, n)
+		s.read(drive.DeviceEnd, n)
 		return true
 	}
 	switch {
@@ -171,7 +172,7 @@ func (s *session) fillUp() bool {
 	case err == mqttio.ErrNoMemory:
 		return s.awaitMemory(&s.up)
 	case s.nothingYet(err):
-		return !s.pausing.Load()
+		return !s.driver.Pausing()
 	}
 	s.end(deviceReason(err), nonEOF(err))
 	return false

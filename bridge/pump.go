@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -17,7 +18,6 @@ type pump struct {
 	buffers buffers
 	tally   tally
 	usage   usage
-	reads   int // with a goroutine, up to settleAfter
 	// partial says that a packet has begun and is not whole. The pump changes it, and the watch reads it.
 	partial atomic.Bool
 }
@@ -165,14 +165,9 @@ func (s *session) writeNow(packets []byte) bool {
 	return true
 }
 
-// pumpDown moves packets from the broker to the device until the session pauses. When the session ends it goes on reading, and
-// forgets what it reads, until the broker has closed: see interrupt.
+// pumpDown moves packets from the broker to the device until the session ends or pauses.
 func (s *session) pumpDown() {
 	for !s.ending() && s.moveDown() && s.fillDown() {
-	}
-	if s.ending() {
-		s.down.stream.Close()
-		s.discard()
 	}
 }
 
@@ -203,13 +198,13 @@ func (s *session) moveDown() bool {
 
 // fillDown reads once from the broker. It reports whether to go on.
 func (s *session) fillDown() bool {
-	if s.served == nobody {
+	if !s.driver.Serving() {
 		s.down.letOthers()
 	}
 	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
 	if n > 0 {                                  // an error that came with the last bytes, as TLS has it, comes again
 		s.downBytes.Add(uint64(n))
-		s.busy(&s.down, n)
+		s.read(drive.BrokerEnd, n)
 		return true
 	}
 	switch {
@@ -218,7 +213,7 @@ func (s *session) fillDown() bool {
 	case err == mqttio.ErrNoMemory:
 		return s.awaitMemory(&s.down)
 	case s.nothingYet(err):
-		return !s.pausing.Load()
+		return !s.driver.Pausing()
 	case s.leaving.Load():
 		s.end(reason.Disconnect, nil)
 	case errors.Is(err, io.EOF):

@@ -68,9 +68,7 @@ func (s *session) hold(p *pump) bool {
 		return true
 	}
 	s.b.metrics.exceeded(st.Direction.String())
-	if s.served != nobody {
-		s.registration.Block()
-	}
+	s.driver.Block()
 	began := s.b.now()
 	u.throttled.Add(1)
 	defer func() {

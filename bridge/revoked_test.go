@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -70,7 +71,7 @@ func TestRecheckDuringRegistration(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var s *scene
 		s = &scene{v: mqttio.V311, rig: newRigWith(t, bridge.Options{Limits: plenty(),
-			Register: func(_ bridge.Served, device, _ bridge.Rewirable) (bridge.Registration, error) {
+			Register: func(_ drive.Served, device, _ drive.Rewirable) (drive.Registration, error) {
 				s.async(s.bridge.Recheck)
 				device.SetNetConn(device.NetConn())
 				return nil, errors.New("no registration")

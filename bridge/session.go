@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -42,19 +43,11 @@ type session struct {
 	broker   Broker
 	farewell bool // both ends are being closed: their deadlines belong to the goroutine that does it
 	// cancelDial ends the dial under way; nil while there is none.
-	cancelDial   context.CancelFunc
-	registration Registration // where the session may attach; nil if it cannot
-	attached     bool         // no goroutine: see attach.go
-	killed       bool         // both connections are to be closed at once
-	// The pumps that have goroutines.
-	upRuns, downRuns bool
-	// served is what an attached session is being served, by a goroutine that is not its own: see serve.go. It changes under mu, and
-	// only where no pump runs, so that the pumps may read it without.
-	served part
-	oneWay oneWay // of what is served
+	cancelDial context.CancelFunc
+
+	driver drive.Driver // who runs the pumps; it calls task's methods
 
 	leaving atomic.Bool // the device said DISCONNECT
-	pausing atomic.Bool // the pumps are asked to end because the session is quiet
 
 	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
 	devMu   sync.Mutex
@@ -134,6 +127,7 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	if s.quota != nil || s.policed != nil {
 		s.stop = make(chan struct{})
 	}
+	s.driver.Init((*task)(s))
 	s.enter(stageConnect, b.limits().ConnectTimeout)
 	return s
 }
@@ -158,45 +152,18 @@ func (s *session) end(r *reason.Reason, err error) {
 	}
 	s.rouse()
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	if s.cancelDial != nil {
 		s.cancelDial()
 	}
-	switch {
-	case s.attached && s.served != nobody: // whoever serves it will see
-	case s.attached:
-		s.resume()
-	case !s.farewell:
-		s.interrupt(r)
-		s.wakeOther()
-	}
+	s.mu.Unlock()
+	s.driver.Wake()
 }
 
 // ending reports whether the session has a cause to end.
 func (s *session) ending() bool { return s.cause.Load() != nil }
 
-// past is a deadline that has expired.
-var past = time.Unix(1, 0)
-
 // goodbyeTime is how long either end may take to hear the goodbye.
 const goodbyeTime = 2 * time.Second
-
-// interrupt wakes both pumps: at once where they read from the device, soon where they write. What the broker still says is
-// read until it closes, so that nothing unread resets the connection before the broker has seen the device's last packets.
-// The caller holds mu.
-func (s *session) interrupt(r *reason.Reason) {
-	soon := time.Now().Add(goodbyeTime)
-	switch r {
-	case reason.Cut, reason.WriteTimeout:
-		_ = s.dev.SetDeadline(past)
-	default:
-		_ = s.dev.SetReadDeadline(past)
-		_ = s.dev.SetWriteDeadline(soon)
-	}
-	if s.broker.Conn != nil {
-		_ = s.broker.SetDeadline(soon)
-	}
-}
 
 // run is the session's first goroutine.
 func (s *session) run() {
@@ -205,65 +172,7 @@ func (s *session) run() {
 		return
 	}
 	s.register()
-	s.pump()
-}
-
-// pump moves packets both ways until the session is over or attaches. It is the goroutine of the pump up, and starts the other.
-func (s *session) pump() {
-	s.mu.Lock()
-	s.upRuns, s.downRuns = true, true
-	s.mu.Unlock()
-	go s.runDown()
-	s.runUp()
-}
-
-func (s *session) runUp() {
-	for s.guard(s.pumpUp); !s.ending(); s.guard(s.pumpUp) {
-		if s.rest(&s.upRuns) {
-			return
-		}
-	}
-	s.up.stream.Close()
-	s.closeBrokerWrite()
-	s.sayGoodbye()
-	s.over(&s.upRuns)
-}
-
-func (s *session) runDown() {
-	for s.guard(s.pumpDown); !s.ending(); s.guard(s.pumpDown) {
-		if s.rest(&s.downRuns) {
-			return
-		}
-	}
-	s.over(&s.downRuns)
-}
-
-// rest ends a pump's goroutine because the session pauses; the second one attaches the session. False says that there is no pause any
-// more, and the pump must go on.
-func (s *session) rest(runs *bool) bool {
-	s.mu.Lock()
-	if s.ending() || !s.pausing.Load() {
-		s.mu.Unlock()
-		return false
-	}
-	*runs = false
-	last := !s.upRuns && !s.downRuns
-	s.mu.Unlock()
-	if last && !s.attach() {
-		go s.pump()
-	}
-	return true
-}
-
-// over ends a pump's goroutine because the session ends; the second one finishes it.
-func (s *session) over(runs *bool) {
-	s.mu.Lock()
-	*runs = false
-	last := !s.upRuns && !s.downRuns
-	s.mu.Unlock()
-	if last {
-		s.finish()
-	}
+	s.driver.Run()
 }
 
 // finish closes and frees what the session owns, says goodbye if that was not done, and reports. The session is over then.
@@ -275,7 +184,6 @@ func (s *session) finish() {
 	if !s.goodbyeSaid() {
 		s.sayGoodbye()
 	}
-	s.deregister()
 	s.memory.release()
 	if s.broker.Conn != nil {
 		s.broker.Close()
@@ -287,6 +195,9 @@ func (s *session) finish() {
 func (s *session) guard(f func()) {
 	defer func() {
 		if p := recover(); p != nil {
+			if c := s.cause.Load(); c != nil && c.reason == reason.Internal {
+				return // the end of a session may meet again what has ended it
+			}
 			s.end(reason.Internal, fmt.Errorf("panic: %v", p))
 			s.b.log.Error("panic in a session; please report it", keySession, s.id,
 				slog.Any(keyPanic, p), slog.String(keyStack, string(debug.Stack())))

@@ -4,6 +4,7 @@ import (
 	"net"
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/bridge/socket"
 )
@@ -24,43 +25,43 @@ type writing struct {
 
 // stalled returns for how long the peer of one end has taken nothing, while a write is under way, and otherwise when the last write ended.
 // Called by the watch only.
-func (s *session) stalled(e End, progress uint32, running time.Duration) time.Duration {
+func (s *session) stalled(e drive.End, progress uint32, running time.Duration) time.Duration {
 	w := s.watched.of(e)
 	still := w.writes.still(progress, running)
 	if progress&1 == 0 || still == 0 {
 		return still
 	}
-	s.mu.Lock()
-	taken, ok := s.taken(e)
-	if ok && !w.slow { // only now: the bound costs a fast peer half as much again per message
-		w.slow = true
-		socket.BoundUnsent(s.endConn(e))
-	}
-	s.mu.Unlock()
+	taken, ok := uint64(0), false
+	s.driver.WithEnds(func() { // no write waits while the session is attached: whoever serves it gives the connections back before
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		taken, ok = s.taken(e)
+		if ok && !w.slow { // only now: the bound costs a fast peer half as much again per message
+			w.slow = true
+			socket.BoundUnsent(s.endConn(e))
+		}
+	})
 	if !ok {
 		return still
 	}
 	return min(still, w.taken.still(taken, running))
 }
 
-func (w *watched) of(e End) *writing {
-	if e == DeviceEnd {
+func (w *watched) of(e drive.End) *writing {
+	if e == drive.DeviceEnd {
 		return &w.toDevice
 	}
 	return &w.toBroker
 }
 
-// taken returns a number that changes with every byte that the peer of one end takes. The caller holds mu.
-func (s *session) taken(e End) (uint64, bool) {
-	if s.attached {
-		return 0, false // no write waits: whoever serves it gives the connections back before
-	}
+// taken returns a number that changes with every byte that the peer of one end takes. Called within WithEnds; the caller holds mu.
+func (s *session) taken(e drive.End) (uint64, bool) {
 	return socket.Taken(s.endConn(e))
 }
 
 // endConn is the connection of one end, nil where there is none yet. The caller holds mu.
-func (s *session) endConn(e End) net.Conn {
-	if e == DeviceEnd {
+func (s *session) endConn(e drive.End) net.Conn {
+	if e == drive.DeviceEnd {
 		return s.dev.NetConn()
 	}
 	return s.broker.Conn
@@ -76,25 +77,26 @@ func (s *session) prolong(running time.Duration) {
 	if running-w.ending > s.b.limits().WriteTimeout {
 		return
 	}
+	s.driver.WithEnds(s.prolongEnds)
+}
+
+func (s *session) prolongEnds() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.killed || s.attached {
-		return
-	}
 	soon := time.Now().Add(goodbyeTime)
-	if r := s.cause.Load().reason; r != reason.Cut && r != reason.WriteTimeout && s.stillTakes(DeviceEnd) {
+	if r := s.cause.Load().reason; r != reason.Cut && r != reason.WriteTimeout && s.stillTakes(drive.DeviceEnd) {
 		if s.farewell { // before that the pump must not wait for the device
 			_ = s.dev.SetReadDeadline(soon)
 		}
 		_ = s.dev.SetWriteDeadline(soon)
 	}
-	if s.broker.Conn != nil && s.stillTakes(BrokerEnd) {
+	if s.broker.Conn != nil && s.stillTakes(drive.BrokerEnd) {
 		_ = s.broker.SetDeadline(soon)
 	}
 }
 
-// stillTakes reports whether the peer of one end has taken bytes since this was asked last. The caller holds mu.
-func (s *session) stillTakes(e End) bool {
+// stillTakes reports whether the peer of one end has taken bytes since this was asked last. Called as taken.
+func (s *session) stillTakes(e drive.End) bool {
 	seen := &s.watched.of(e).taken.value
 	n, ok := s.taken(e)
 	before := *seen

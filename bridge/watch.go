@@ -6,6 +6,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/reason"
 )
 
@@ -142,13 +143,13 @@ func (s *session) check(now, running time.Duration) {
 		return
 	}
 	toDevice := s.dev.WriteProgress()
-	still := s.stalled(DeviceEnd, toDevice, running)
+	still := s.stalled(drive.DeviceEnd, toDevice, running)
 	if toDevice&1 == 1 && still > l.WriteTimeout {
 		s.end(reason.WriteTimeout, nil)
 		return
 	}
 	toBroker := s.brokerBusy.Load()
-	stalled := s.stalled(BrokerEnd, toBroker, running)
+	stalled := s.stalled(drive.BrokerEnd, toBroker, running)
 	if toBroker&1 == 1 && stalled > l.WriteTimeout {
 		s.end(reason.BrokerStalled, nil)
 		return
@@ -175,9 +176,9 @@ func (s *session) check(now, running time.Duration) {
 		return
 	}
 	if throttled |= throttledDown; (toDevice|toBroker|throttled)&1 == 1 { // who waits for a write or a quota is not quiet
-		s.carryOn()
+		s.driver.CarryOn()
 	} else {
-		s.pause()
+		s.driver.Pause()
 	}
 	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
 		w.pinged = now
@@ -219,12 +220,9 @@ func (s *session) ping() {
 	if s.devPart || s.ending() {
 		return
 	}
-	serving, may := s.servePing()
-	if !may {
+	if !s.driver.BeginPing() {
 		return
 	}
+	defer s.driver.EndPing()
 	_ = s.dev.Ping() // a broken connection shows in the pumps
-	if serving {
-		s.servedWell()
-	}
 }

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/drive"
 )
 
 // Loops are some event loops, each with the sessions that it serves. It is safe for concurrent use.
@@ -43,10 +43,10 @@ func (ls *Loops) Close() error {
 
 // Register returns a registration for a session with these ends, whose connections it replaces by its own around them. The error is
 // ErrUnsupported unless both are sockets, plain or with TLS over them.
-func (ls *Loops) Register(s bridge.Served, device, broker bridge.Rewirable) (bridge.Registration, error) {
+func (ls *Loops) Register(s drive.Served, device, broker drive.Rewirable) (drive.Registration, error) {
 	var sockets [2]socket
 	var replace [2]func(net.Conn)
-	for i, end := range [2]bridge.Rewirable{bridge.DeviceEnd: device, bridge.BrokerEnd: broker} {
+	for i, end := range [2]drive.Rewirable{drive.DeviceEnd: device, drive.BrokerEnd: broker} {
 		var ok bool
 		if sockets[i], replace[i], ok = below(end); !ok {
 			return nil, ErrUnsupported
@@ -68,7 +68,7 @@ type secure interface {
 }
 
 // below finds the socket of an end, and what puts another connection in its place: below TLS if there is TLS.
-func below(end bridge.Rewirable) (s socket, replace func(net.Conn), ok bool) {
+func below(end drive.Rewirable) (s socket, replace func(net.Conn), ok bool) {
 	nc, replace := end.NetConn(), end.SetNetConn
 	if t, over := nc.(secure); over {
 		nc, replace = t.Socket(), t.SetSocket
@@ -80,7 +80,7 @@ func below(end bridge.Rewirable) (s socket, replace func(net.Conn), ok bool) {
 // Registration is where a session is served. Its methods must not be called concurrently.
 type Registration struct {
 	loop       *loop
-	session    bridge.Served
+	session    drive.Served
 	number     int32
 	generation int32 // how often the number was given out: an event from before is not for this registration
 	ends       [2]conn
@@ -206,7 +206,7 @@ func (l *loop) run(generation int32) {
 				return
 			}
 			if p := l.find(events[i].Fd>>1, events[i].Pad); p != nil {
-				p.session.Ready(bridge.End(events[i].Fd & 1))
+				p.session.Ready(drive.End(events[i].Fd & 1))
 			}
 		}
 		if l.generation.Load() != generation {

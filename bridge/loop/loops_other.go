@@ -2,7 +2,7 @@
 
 package loop
 
-import "mqtt-ws-bridge/bridge"
+import "mqtt-ws-bridge/bridge/drive"
 
 // Loops do not exist on this system.
 type Loops struct{}
@@ -14,6 +14,6 @@ func New(int) (*Loops, error) { return nil, ErrUnsupported }
 func (*Loops) Close() error { return nil }
 
 // Register returns ErrUnsupported.
-func (*Loops) Register(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+func (*Loops) Register(drive.Served, drive.Rewirable, drive.Rewirable) (drive.Registration, error) {
 	return nil, ErrUnsupported
 }

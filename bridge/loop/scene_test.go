@@ -288,7 +288,7 @@ func (s *scene) dial() *peer {
 // served waits until no session has a goroutine.
 func (s *scene) served() {
 	s.t.Helper()
-	s.until("sessions are served", func() bool { return !strings.Contains(stacks(), "bridge.(*session).pump") })
+	s.until("sessions are served", func() bool { return !strings.Contains(stacks(), "drive.(*Driver).run") })
 }
 
 func (s *scene) until(what string, is func() bool) {

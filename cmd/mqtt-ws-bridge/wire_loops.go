@@ -5,12 +5,12 @@ import (
 	"runtime"
 	"sync"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/loop"
 )
 
 // eventLoops lets sessions do without goroutines where the system can: loops serve those between sockets, plain or with TLS. Nil: none.
-func (p *process) eventLoops() func(s bridge.Served, device, broker bridge.Rewirable) (bridge.Registration, error) {
+func (p *process) eventLoops() func(s drive.Served, device, broker drive.Rewirable) (drive.Registration, error) {
 	if p.cfg.EventLoops != "auto" {
 		return nil
 	}

@@ -17,6 +17,7 @@ import (
 	"go.uber.org/goleak"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/bridge/upstream"
 	"mqtt-ws-bridge/internal/certs"
@@ -145,7 +146,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 }
 
 // register is what the program does.
-func register(t testing.TB, withLoops bool) func(bridge.Served, bridge.Rewirable, bridge.Rewirable) (bridge.Registration, error) {
+func register(t testing.TB, withLoops bool) func(drive.Served, drive.Rewirable, drive.Rewirable) (drive.Registration, error) {
 	if !withLoops {
 		return nil
 	}
