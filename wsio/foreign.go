@@ -2,7 +2,6 @@ package wsio
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -82,7 +81,7 @@ func (c *pendingConn) handshake() bool {
 		return false
 	}
 	conn := tls.Server(tlsrecords.Below(c.low), c.listener.config)
-	if err = conn.HandshakeContext(context.Background()); err != nil { // the deadline ends it
+	if err = c.calculate(conn); err != nil {
 		cause, fact := tlsFailure(err)
 		if c.refuse(cause, fact, nil); !isTimeout(err) {
 			c.linger() // crypto/tls has sent an alert

@@ -1,6 +1,7 @@
 package wsio
 
 import (
+	"context"
 	"crypto/tls"
 	"net"
 	"sync"
@@ -16,6 +17,8 @@ type ListenerOptions struct {
 	TLS *tls.Config
 	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
 	ProxyProtocol Peers
+	// Computing bounds the TLS handshakes that use the processor at a time. Nil: any number do.
+	Computing Slots
 	// Shared returns the peers that speak for many devices, which only the request names: the proxies of [Options.TrustedProxies]. It is
 	// asked for each connection. Nil: there are none.
 	Shared func() Peers
@@ -29,6 +32,13 @@ type ListenerOptions struct {
 	// MQTT makes the answer to a peer that begins with an MQTT packet instead of HTTP or TLS, of which head is what has come, and
 	// says what the log may tell of it. It is asked again with more unless whole. Nil: there is no answer.
 	MQTT func(head []byte, cause Cause) (answer []byte, fact error, whole bool)
+}
+
+// Slots are for a few of many that wait for one. They are safe for concurrent use.
+type Slots interface {
+	// Acquire waits for a slot until ctx ends. The error is nil with a slot, which is given back with Release.
+	Acquire(ctx context.Context, device net.Addr) error
+	Release(device net.Addr)
 }
 
 // Listener returns l behind the gate.
@@ -100,6 +110,7 @@ func (l *gatedListener) Accept() (net.Conn, error) {
 		taken, err := l.enter(c)
 		switch {
 		case err != nil:
+			c.abandon()
 			_ = nc.Close() // nobody was told that it exists
 			return nil, err
 		case taken && l.config != nil:

@@ -1,6 +1,7 @@
 package wsio
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
@@ -29,7 +30,9 @@ type pendingConn struct {
 	raw      net.Conn
 	low      *stream // raw behind its PROXY header
 	listener *gatedListener
-	deadline time.Time // for the whole request; zero: none
+	deadline time.Time          // for the whole request; zero: none
+	ctx      context.Context    // of the TLS handshake: it ends with the deadline or the connection; nil without TLS
+	cancel   context.CancelFunc // of ctx
 
 	spot  entry // guarded by the gate
 	phase atomic.Int32
@@ -52,6 +55,12 @@ func newPending(nc net.Conn, l *gatedListener) *pendingConn {
 	c.spot.conn = c
 	if limit := l.opts.Limits.HandshakeTimeout; limit > 0 {
 		c.deadline = time.Now().Add(limit)
+	}
+	if l.config != nil {
+		c.ctx, c.cancel = context.WithCancel(context.Background())
+		if !c.deadline.IsZero() {
+			c.ctx, c.cancel = context.WithDeadline(context.Background(), c.deadline)
+		}
 	}
 	return c
 }
@@ -264,7 +273,15 @@ func (c *pendingConn) drop(v verdict) {
 	if free {
 		c.answering.Unlock()
 	}
+	c.abandon()
 	_ = c.raw.Close()
+}
+
+// abandon ends the wait of the TLS handshake for a slot to compute in.
+func (c *pendingConn) abandon() {
+	if c.cancel != nil {
+		c.cancel()
+	}
 }
 
 // hears reports whether the peer could read an HTTP response now.
@@ -277,6 +294,7 @@ const dropTime = time.Second // for the end of a pipe: a socket with an empty bu
 // Close gives the slot back.
 func (c *pendingConn) Close() error {
 	c.listener.gate.leave(&c.spot)
+	c.abandon()
 	if t := c.tls.Load(); t != nil && c.phase.Load() != phaseOver {
 		return t.Close()
 	}
@@ -349,19 +367,41 @@ type wrapper interface{ NetConn() net.Conn }
 // stream is a connection of which some bytes have been read already.
 type stream struct {
 	net.Conn
-	early []byte // belongs to the goroutine that reads
+	early   []byte     // belongs to the goroutine that reads
+	compute *computing // nil but during a TLS handshake
 }
 
 // Read returns these bytes first.
 func (s *stream) Read(p []byte) (int, error) {
 	if len(s.early) == 0 {
-		return s.Conn.Read(p)
+		if s.compute == nil {
+			return s.Conn.Read(p)
+		}
+		s.compute.end()
+		n, err := s.Conn.Read(p)
+		if wait := s.compute.begin(); wait != nil && err == nil {
+			return 0, wait
+		}
+		return n, err
 	}
 	n := copy(p, s.early)
 	if s.early = s.early[n:]; len(s.early) == 0 {
 		s.early = nil
 	}
 	return n, nil
+}
+
+// Write writes; during a TLS handshake a peer that takes nothing keeps no slot.
+func (s *stream) Write(p []byte) (int, error) {
+	if s.compute == nil {
+		return s.Conn.Write(p)
+	}
+	s.compute.end()
+	n, err := s.Conn.Write(p)
+	if wait := s.compute.begin(); wait != nil && err == nil {
+		err = wait
+	}
+	return n, err
 }
 
 // peek returns what comes next, at least one byte.
