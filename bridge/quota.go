@@ -19,6 +19,9 @@ type Quota interface {
 	// Use counts messages and bytes that were moved and returns for how long nothing more is to be read in that direction, and
 	// how many packets may be moved at a time then; 0: any.
 	Use(d mqttio.Direction, messages, bytes int) (wait time.Duration, run int)
+	// Changed is closed when the limits become others, and Again says then how long a wait is that Use has imposed.
+	Changed() <-chan struct{}
+	Again(d mqttio.Direction) (wait time.Duration, run int)
 	// Leave is called when the session is over or was refused. It may be called more than once.
 	Leave()
 }
@@ -62,6 +65,7 @@ func (s *session) hold(p *pump) bool {
 		return true // CONNACK is waited for: what others owe is no reason to take the broker for dead
 	}
 	u.published, u.moved = t.published, t.moved
+	changed := s.quota.Changed()
 	wait, run := s.quota.Use(st.Direction, clamp(messages), clamp(bytes))
 	st.MaxRun = run
 	if wait <= 0 {
@@ -75,14 +79,21 @@ func (s *session) hold(p *pump) bool {
 		u.throttled.Add(1)
 		u.time += s.b.now() - began
 	}()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-s.stop:
-		return false
+	for wait > 0 {
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+			wait = 0
+		case <-changed:
+			changed = s.quota.Changed()
+			wait, st.MaxRun = s.quota.Again(st.Direction)
+		case <-s.stop:
+			timer.Stop()
+			return false
+		}
+		timer.Stop()
 	}
+	return true
 }
 
 func clamp(n uint64) int { return int(min(n, math.MaxInt32)) }

@@ -316,3 +316,39 @@ func TestRefusedCountsForNothing(t *testing.T) {
 		again.Leave()
 	})
 }
+
+// TestQuotaIsReplacedWhileItWaits: a session that is throttled goes on by the new limits at once.
+func TestQuotaIsReplacedWhileItWaits(t *testing.T) {
+	for name, o := range map[string]quota.Options{
+		"raised":  perSession(quota.Rates{Messages: 1000}, quota.Rates{}),
+		"removed": {},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := &scene{rig: newRig(t, nil), v: mqttio.V5}
+				book := quota.New(perSession(quota.Rates{Messages: 1}, quota.Rates{}))
+				s.share(book)
+				s.online()
+				want := numbered(s.v, 100)
+				began := time.Now()
+				s.dev.send(want)
+				time.Sleep(2 * time.Second)
+				book.Replace(o)
+				s.br.expect(want)
+				took(t, began, 2*time.Second, 3*time.Second)
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) { // lowered
+		s := &scene{rig: newRig(t, nil), v: mqttio.V5}
+		book := quota.New(perSession(quota.Rates{Messages: 1000}, quota.Rates{}))
+		s.share(book)
+		s.online()
+		book.Replace(perSession(quota.Rates{Messages: 10}, quota.Rates{}))
+		want := numbered(s.v, 100)
+		began := time.Now()
+		s.dev.send(want)
+		s.br.expect(want)
+		took(t, began, 8*time.Second, 11*time.Second)
+	})
+}

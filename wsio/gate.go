@@ -48,6 +48,13 @@ func NewGate(opts GateOptions) *Gate {
 	return &Gate{opts: opts, byKey: make(map[netip.Prefix]*group)}
 }
 
+// LimitAddresses changes PerAddress and AddressBits from now on. Connections that are there keep their slots.
+func (g *Gate) LimitAddresses(perAddress, bits int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.opts.PerAddress, g.opts.AddressBits = perAddress, bits
+}
+
 // entry is a connection in the gate's books, with or without a slot. The fields are guarded by the gate's mu.
 type entry struct {
 	conn       *pendingConn

@@ -3,12 +3,14 @@ package quota
 import (
 	"hash/maphash"
 	"net/netip"
+	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -34,25 +36,45 @@ type Options struct {
 	AddressBits int
 }
 
-// Book counts what devices use. It is safe for concurrent use.
+// Book counts what devices use. Its limits may be replaced. It is safe for concurrent use.
 type Book struct {
-	opts       Options
-	addresses  *table[netip.Prefix] // nil: not counted
-	identities *table[uint64]       // by hash; nil: not counted
+	// Set once.
 	seed       maphash.Seed
-	connects   *rate.Limiter // nil: no limit
-	total      traffic
-	run        [2]int // how many packets may be moved at a time, by direction; 0: any
+	addresses  *table[netip.Prefix]
+	identities *table[uint64] // by hash
+
+	rules    current.Value[rules]        // never empty
+	connects current.Value[rate.Limiter] // empty: no limit
+	total    current.Value[traffic]      // never empty
+
+	mu     sync.Mutex          // of who enters, leaves or replaces the limits
+	shares map[*Share]struct{} // guarded by mu
 }
 
-// New returns a book in which nothing is used, or nil if nothing is limited.
+// rules are limits and what follows from them.
+type rules struct {
+	opts     Options
+	limited  bool
+	run      [2]int        // how many packets may be moved at a time, by direction; 0: any
+	replaced chan struct{} // closed when there are others
+}
+
+// New returns a book in which nothing is used.
 func New(o Options) *Book {
-	if o.Session == (Limits{}) && o.Identity == (Limits{}) && o.Address == (Limits{}) && o.Total == (Limits{}) {
-		return nil
+	b := &Book{
+		seed: maphash.MakeSeed(), shares: make(map[*Share]struct{}),
+		addresses: newTable[netip.Prefix](o.Address, o.Burst), identities: newTable[uint64](o.Identity, o.Burst),
 	}
-	return &Book{
-		opts: o, addresses: newTable[netip.Prefix](o.Address, o.Burst), identities: newTable[uint64](o.Identity, o.Burst),
-		seed: maphash.MakeSeed(), connects: connectLimiter(o.Total.ConnectRate), total: newTraffic(&o.Total, o.Burst),
+	b.rules.Store(newRules(o))
+	b.connects.Store(connectLimiter(nil, o.Total.ConnectRate))
+	b.total.Store(new(traffic).limited(&o.Total, o.Burst))
+	return b
+}
+
+func newRules(o Options) *rules {
+	return &rules{
+		opts: o, replaced: make(chan struct{}),
+		limited: o.Session != (Limits{}) || o.Identity != (Limits{}) || o.Address != (Limits{}) || o.Total != (Limits{}),
 		run: [2]int{
 			mqttio.Up:   run(o.Session.Up, o.Identity.Up, o.Address.Up, o.Total.Up),
 			mqttio.Down: run(o.Session.Down, o.Identity.Down, o.Address.Down, o.Total.Down),
@@ -77,17 +99,32 @@ func run(all ...Rates) int {
 	return max(int(time.Duration(least)*pace/time.Second), 1)
 }
 
-// connectLimiter allows so many connections in a minute; nil: any number.
-func connectLimiter(perMinute int) *rate.Limiter {
-	if perMinute == 0 {
+// connectLimiter allows so many connections in a minute; nil: any number. It is the old one, with what was used of it, if there is one.
+func connectLimiter(old *rate.Limiter, perMinute int) *rate.Limiter {
+	return limiter(old, rate.Limit(perMinute)/60, perMinute)
+}
+
+// limiter returns nil for no limit, and otherwise the old limiter, if there is one, with another limit and burst: the tokens that it has
+// stay, as many as the burst can hold.
+func limiter(old *rate.Limiter, limit rate.Limit, burst int) *rate.Limiter {
+	if limit == 0 {
 		return nil
 	}
-	return rate.NewLimiter(rate.Limit(perMinute)/60, perMinute)
+	if old == nil {
+		return rate.NewLimiter(limit, burst)
+	}
+	now := time.Now()
+	if full := isFull(old, now); full {
+		return rate.NewLimiter(limit, burst) // nothing was used
+	}
+	old.SetLimitAt(now, limit)
+	old.SetBurstAt(now, burst)
+	return old
 }
 
 // Admit counts a connection that asks to be let in, from an address without its port. It says why it is refused, or nil.
 func (b *Book) Admit(address string) *reason.Reason {
-	if key, ok := b.network(address); ok {
+	if key, ok := bridge.Network(address, b.rules.Load().opts.AddressBits); ok {
 		switch b.addresses.admit(key, time.Now()) {
 		case full:
 			return reason.AddressConnections
@@ -101,12 +138,12 @@ func (b *Book) Admit(address string) *reason.Reason {
 // AdmitIdentity counts the same connection, which nothing else speaks against, for the identity that its handshake has proved, "" if nothing,
 // and for all together: strangers without a proof take nothing from the total. It says why it is refused, or nil.
 func (b *Book) AdmitIdentity(identity string) *reason.Reason {
-	if b.identities != nil && identity != "" {
+	if identity != "" {
 		if why := identityReason(b.identities.admit(b.hash(identity), time.Now())); why != nil {
 			return why
 		}
 	}
-	if b.connects != nil && !b.connects.Allow() {
+	if connects := b.connects.Load(); connects != nil && !connects.Allow() {
 		return reason.ConnectRate
 	}
 	return nil
@@ -123,35 +160,25 @@ func identityReason(v verdict) *reason.Reason {
 }
 
 // Enter counts a session until its share is left. identity is what it has proved, "" if nothing: then it is the user name that a broker
-// accepts. The reason says why it cannot be had after all, or is nil: a session that is refused is not counted. The share may be left
-// either way.
+// accepts. The reason says why it cannot be had after all, or is nil: a session that is refused is not counted. The share may be left either
+// way. Where nothing is limited, nothing is counted and the share is nil.
 func (b *Book) Enter(address, identity string) (*Share, *reason.Reason) {
-	s := &Share{book: b, session: newTraffic(&b.opts.Session, b.opts.Burst)}
-	var why *reason.Reason
-	if key, ok := b.network(address); ok {
-		s.address, s.addressKey = b.addresses.enter(key), key
-		if s.address == nil {
-			why = reason.AddressConnections
-		}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r := b.rules.Load()
+	if !r.limited {
+		return nil, nil
 	}
-	if b.identities != nil && identity != "" && why == nil {
-		s.identityKey, s.proved = b.hash(identity), true
-		e := b.identities.enter(s.identityKey)
-		if s.identity.Store(e); e == nil {
-			why = reason.IdentityConnections
-		}
+	s := &Share{book: b, source: address}
+	if identity != "" {
+		s.identityKey, s.known, s.proved = b.hash(identity), true, true
 	}
+	b.shares[s] = struct{}{}
+	why := s.enter(r, false)
 	if why != nil {
-		s.Leave()
+		s.leave()
 	}
 	return s, why
-}
-
-func (b *Book) network(address string) (netip.Prefix, bool) {
-	if b.addresses == nil {
-		return netip.Prefix{}, false
-	}
-	return bridge.Network(address, b.opts.AddressBits)
 }
 
 func (b *Book) hash(identity string) uint64 { return maphash.String(b.seed, identity) }

@@ -243,9 +243,9 @@ func TestUseAllocatesNothing(t *testing.T) {
 	}
 }
 
-// TestNothingLimited is no book at all, so that it costs nothing.
+// TestNothingLimited: a session has no share then, so that it costs nothing.
 func TestNothingLimited(t *testing.T) {
-	if New(Options{Burst: time.Second, AddressBits: 64}) != nil {
-		t.Error("a book for nothing")
+	if s, why := New(Options{Burst: time.Second, AddressBits: 64}).Enter("192.0.2.1", "a"); s != nil || why != nil {
+		t.Error("a share of nothing")
 	}
 }

@@ -3,57 +3,105 @@ package quota
 import (
 	"math"
 	"net/netip"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/time/rate"
 
+	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/mqttio"
 )
 
 // Share is what one session may use: a [bridge.Quota].
 type Share struct {
 	// Set once.
-	book       *Book
-	session    traffic
-	address    *entry // nil: not counted
-	addressKey netip.Prefix
-	proved     bool // the handshake has proved the identity
+	book   *Book
+	source string // address without its port
+	proved bool   // the handshake has proved the identity
 
-	// Set by Connect at the latest.
+	session current.Value[traffic] // never empty
+	address current.Value[entry]   // empty: not counted
+	// Likewise, and as long as the broker has not accepted a user name.
+	identity current.Value[entry]
+
+	// Guarded by the book's mu.
+	addressKey  netip.Prefix
 	identityKey uint64
-	named       bool // there is a user name
-
-	identity atomic.Pointer[entry] // nil: not counted, or not yet
-	left     atomic.Bool
+	known       bool // there is an identity, or a user name
+	accepted    bool // by the broker
+	left        bool
 
 	queued [2]bool // by direction, each owned by its pump: the session has waited for what others owe
 }
 
+// enter counts the session for what is limited now and was not before, whether there is room or not if it is there already. The caller
+// holds the book's mu.
+func (s *Share) enter(r *rules, there bool) *reason.Reason {
+	session := s.session.Load()
+	if session == nil {
+		session = new(traffic)
+	}
+	s.session.Store(session.limited(&r.opts.Session, r.opts.Burst))
+	key, ok := bridge.Network(s.source, r.opts.AddressBits)
+	if old := s.address.Load(); old != nil && key != s.addressKey {
+		s.book.addresses.leave(s.addressKey, old)
+		s.address.Store(nil)
+	}
+	if ok && r.opts.Address != (Limits{}) && s.address.Load() == nil {
+		e := s.book.addresses.enter(key, there)
+		if e == nil {
+			return reason.AddressConnections
+		}
+		s.address.Store(e)
+		s.addressKey = key
+	}
+	if s.proved || s.accepted {
+		return identityReason(s.enterIdentity(r, there))
+	}
+	return nil
+}
+
+// enterIdentity counts the session for its identity, unless it is already. The caller holds the book's mu.
+func (s *Share) enterIdentity(r *rules, there bool) verdict {
+	if s.left || !s.known || r.opts.Identity == (Limits{}) || s.identity.Load() != nil {
+		return good
+	}
+	e := s.book.identities.enter(s.identityKey, there)
+	if s.identity.Store(e); e == nil {
+		return full
+	}
+	return good
+}
+
 // Connect looks whether there is room for the user name. Nothing is counted for it yet: a stranger could use it up.
 func (s *Share) Connect(username []byte) *reason.Reason {
-	if s.book.identities == nil || s.proved || username == nil {
+	if s.proved || username == nil {
 		return nil
 	}
-	s.identityKey, s.named = s.book.hash(string(username)), true
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	s.identityKey, s.known = s.book.hash(string(username)), true
 	return identityReason(s.book.identities.look(s.identityKey, time.Now()))
 }
 
 // Accepted counts the session for the user name that the broker has accepted.
 func (s *Share) Accepted() *reason.Reason {
-	if !s.named {
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	if !s.known || s.proved {
 		return nil
 	}
 	v := s.book.identities.admit(s.identityKey, time.Now())
 	if v == good {
-		e := s.book.identities.enter(s.identityKey)
-		if s.identity.Store(e); e == nil {
-			v = full
-		}
+		v = s.enterIdentity(s.book.rules.Load(), false)
 	}
+	s.accepted = v == good
 	return identityReason(v)
 }
+
+// Changed is closed when the limits are replaced.
+func (s *Share) Changed() <-chan struct{} { return s.book.rules.Load().replaced }
 
 // Use takes messages and bytes from every bucket that the session has a share in. The emptiest says how long to wait. The first time, when
 // nothing was moved yet, that is until the buckets that it shares are refilled: what each session may read before it is counted
@@ -62,8 +110,8 @@ func (s *Share) Use(d mqttio.Direction, messages, bytes int) (wait time.Duration
 	now := time.Now()
 	first := !s.queued[d]
 	s.queued[d] = true
-	wait = s.session[d].take(now, messages, bytes)
-	for _, shared := range [...]*traffic{&s.book.total, trafficOf(s.address), trafficOf(s.identity.Load())} {
+	wait = s.session.Load()[d].take(now, messages, bytes)
+	for _, shared := range [...]*traffic{s.book.total.Load(), trafficOf(s.address.Load()), trafficOf(s.identity.Load())} {
 		if shared == nil {
 			continue
 		}
@@ -72,48 +120,66 @@ func (s *Share) Use(d mqttio.Direction, messages, bytes int) (wait time.Duration
 			wait = max(wait, shared[d].refillTime(now))
 		}
 	}
-	return wait, s.book.run[d]
+	return wait, s.book.rules.Load().run[d]
+}
+
+// Again returns what Use would return for what was used already, with the limits of now.
+func (s *Share) Again(d mqttio.Direction) (wait time.Duration, run int) {
+	now := time.Now()
+	for _, t := range [...]*traffic{s.session.Load(), s.book.total.Load(), trafficOf(s.address.Load()), trafficOf(s.identity.Load())} {
+		if t != nil {
+			wait = max(wait, t[d].refillTime(now))
+		}
+	}
+	return wait, s.book.rules.Load().run[d]
 }
 
 func trafficOf(e *entry) *traffic {
 	if e == nil {
 		return nil
 	}
-	return &e.traffic
+	return e.traffic.Load()
 }
 
 // Leave takes the session off those that are counted. It may be called more than once. What was taken from the buckets stays taken.
 func (s *Share) Leave() {
-	if s.left.Swap(true) {
+	s.book.mu.Lock()
+	defer s.book.mu.Unlock()
+	s.leave()
+}
+
+// leave is Leave for who holds the book's mu.
+func (s *Share) leave() {
+	if s.left {
 		return
 	}
-	if s.address != nil {
-		s.book.addresses.leave(s.addressKey, s.address)
+	s.left = true
+	delete(s.book.shares, s)
+	if e := s.address.Load(); e != nil {
+		s.book.addresses.leave(s.addressKey, e)
 	}
 	if e := s.identity.Load(); e != nil {
 		s.book.identities.leave(s.identityKey, e)
 	}
 }
 
-// traffic has the buckets of both directions.
+// traffic has the buckets of both directions. It is not changed, but what its buckets hold is.
 type traffic [2]buckets
 
 // buckets are those of one direction.
 type buckets struct{ messages, bytes *rate.Limiter } // nil: no limit
 
-func newTraffic(l *Limits, burst time.Duration) traffic {
-	return traffic{mqttio.Up: newBuckets(l.Up, burst), mqttio.Down: newBuckets(l.Down, burst)}
+// limited returns the traffic with these limits: buckets that were there are the same, with what was taken from them.
+func (t *traffic) limited(l *Limits, burst time.Duration) *traffic {
+	return &traffic{mqttio.Up: t[mqttio.Up].limited(l.Up, burst), mqttio.Down: t[mqttio.Down].limited(l.Down, burst)}
 }
 
-func newBuckets(r Rates, burst time.Duration) buckets {
-	return buckets{bucket(r.Messages, burst), bucket(r.Bytes, burst)}
+func (b buckets) limited(r Rates, burst time.Duration) buckets {
+	return buckets{bucket(b.messages, r.Messages, burst), bucket(b.bytes, r.Bytes, burst)}
 }
 
-func bucket(perSecond int, burst time.Duration) *rate.Limiter {
-	if perSecond == 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), int(min(max(float64(perSecond)*burst.Seconds(), 1), math.MaxInt32)))
+func bucket(old *rate.Limiter, perSecond int, burst time.Duration) *rate.Limiter {
+	return limiter(old, rate.Limit(perSecond), int(min(max(float64(perSecond)*burst.Seconds(), 1), math.MaxInt32)))
 }
 
 func (b *buckets) take(now time.Time, messages, bytes int) time.Duration {

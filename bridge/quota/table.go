@@ -5,6 +5,8 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+
+	"mqtt-ws-bridge/config/current"
 )
 
 // remembered is how many entries without sessions a table has. Beyond that some are forgotten.
@@ -12,27 +14,38 @@ const remembered = 64 << 10
 
 // table has what addresses, or identities, use. Safe for concurrent use.
 type table[K comparable] struct {
-	limits Limits
-	burst  time.Duration
-
 	mu      sync.Mutex
-	entries map[K]*entry // guarded by mu
-	idle    int          // of them, those without sessions; guarded by mu
+	limits  Limits // guarded by mu, as all below; none: nothing more is counted
+	burst   time.Duration
+	entries map[K]*entry
+	idle    int // of them, those without sessions
 }
 
 // entry is one of them.
 type entry struct {
-	sessions int           // guarded by the table's mu
-	connects *rate.Limiter // nil: no limit
-	traffic  traffic       // without buckets until there is a session
+	sessions int                    // guarded by the table's mu
+	connects *rate.Limiter          // nil: no limit; guarded by the table's mu
+	traffic  current.Value[traffic] // empty until there is a session
 }
 
-// newTable returns nil if there is nothing to count.
 func newTable[K comparable](l Limits, burst time.Duration) *table[K] {
-	if l == (Limits{}) {
-		return nil
-	}
 	return &table[K]{limits: l, burst: burst, entries: make(map[K]*entry)}
+}
+
+// limit puts other limits into use, for the entries that are there too.
+func (t *table[K]) limit(l Limits, burst time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.limits == l && t.burst == burst {
+		return
+	}
+	t.limits, t.burst = l, burst
+	for _, e := range t.entries {
+		e.connects = connectLimiter(e.connects, l.ConnectRate)
+		if now := e.traffic.Load(); now != nil {
+			e.traffic.Store(now.limited(&l, burst))
+		}
+	}
 }
 
 // verdict is what becomes of a connection.
@@ -84,12 +97,12 @@ func (t *table[K]) full(e *entry) bool {
 	return t.limits.Connections > 0 && e.sessions >= t.limits.Connections
 }
 
-// enter counts a session, for which leave has to be called. Nil: there is no room for it, and it is not counted.
-func (t *table[K]) enter(key K) *entry {
+// enter counts a session, for which leave has to be called. Nil: there is no room for it, and it is not counted. One that is there needs none.
+func (t *table[K]) enter(key K, there bool) *entry {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	e := t.entries[key]
-	if e != nil && t.full(e) {
+	if e != nil && t.full(e) && !there {
 		return nil
 	}
 	if e == nil {
@@ -97,8 +110,8 @@ func (t *table[K]) enter(key K) *entry {
 	} else if e.sessions == 0 {
 		t.idle--
 	}
-	if e.sessions == 0 && e.traffic == (traffic{}) { // nobody reads it now
-		e.traffic = newTraffic(&t.limits, t.burst)
+	if e.traffic.Load() == nil {
+		e.traffic.Store(new(traffic).limited(&t.limits, t.burst))
 	}
 	e.sessions++
 	return e
@@ -123,7 +136,7 @@ func (t *table[K]) leave(key K, e *entry) {
 // add makes an entry, which the caller counts as idle if it is to stay without sessions. The caller holds mu.
 func (t *table[K]) add(key K, now time.Time) *entry {
 	t.makeRoom(now)
-	e := &entry{connects: connectLimiter(t.limits.ConnectRate)}
+	e := &entry{connects: connectLimiter(nil, t.limits.ConnectRate)}
 	t.entries[key] = e
 	return e
 }
@@ -153,7 +166,8 @@ func (t *table[K]) makeRoom(now time.Time) {
 
 // rested reports whether a new entry would be as good.
 func (e *entry) rested(now time.Time) bool {
-	return isFull(e.connects, now) && e.traffic.rested(now)
+	traffic := e.traffic.Load()
+	return isFull(e.connects, now) && (traffic == nil || traffic.rested(now))
 }
 
 func isFull(l *rate.Limiter, now time.Time) bool {

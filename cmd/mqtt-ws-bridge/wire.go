@@ -61,7 +61,7 @@ type process struct {
 	acceptErrors prometheus.Counter
 
 	bridge      *bridge.Bridge
-	quotas      *quota.Book        // nil if there are none
+	quotas      *quota.Book
 	access      *keptAccess        // nil if access says nothing
 	loops       *loop.Loops        // nil where the system has none
 	pool        *upstream.Pool     // nil with the embedded broker
@@ -191,7 +191,7 @@ func (p *process) wireBridge() error {
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridgeLimits(p.cfg),
 	})
-	p.quotas = newQuotas(&p.cfg.Quotas)
+	p.quotas = quota.New(quotaOptions(&p.cfg.Quotas))
 	p.admin = admin.NewServer(admin.Options{
 		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
 		Unready: p.unready, Notes: p.notes,
@@ -266,20 +266,16 @@ func (p *process) admit(r *http.Request) string {
 	if why := p.bridge.Admit(r.RemoteAddr); why != nil {
 		return why.Label
 	}
-	if p.quotas != nil {
-		if why := p.quotas.Admit(host(r.RemoteAddr)); why != nil {
-			return why.Label
-		}
+	if why := p.quotas.Admit(host(r.RemoteAddr)); why != nil {
+		return why.Label
 	}
 	if p.access != nil {
 		if label := p.access.current().admit(r); label != "" {
 			return label
 		}
 	}
-	if p.quotas != nil {
-		if why := p.quotas.AdmitIdentity(identity(r)); why != nil {
-			return why.Label
-		}
+	if why := p.quotas.AdmitIdentity(identity(r)); why != nil {
+		return why.Label
 	}
 	return ""
 }
@@ -309,8 +305,9 @@ func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 	if p.access != nil {
 		pass = p.access.current().pass(r)
 	}
-	if p.quotas != nil {
-		pass.Quota, pass.Refuse = p.quotas.Enter(host(r.RemoteAddr), identity(r))
+	share, why := p.quotas.Enter(host(r.RemoteAddr), identity(r))
+	if pass.Refuse = why; share != nil {
+		pass.Quota = share
 	}
 	p.bridge.StartWith(c, pass)
 }

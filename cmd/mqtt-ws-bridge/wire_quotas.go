@@ -7,13 +7,13 @@ import (
 	"mqtt-ws-bridge/config"
 )
 
-// newQuotas returns nil if nothing is limited.
-func newQuotas(q *config.Quotas) *quota.Book {
+// quotaOptions are the limits of quotas.
+func quotaOptions(q *config.Quotas) quota.Options {
 	rates := func(messages int, bytes config.Size) quota.Rates {
 		return quota.Rates{Messages: messages, Bytes: int(bytes)}
 	}
 	d, i, a, t := &q.Device, &q.Identity, &q.Address, &q.Total
-	return quota.New(quota.Options{
+	return quota.Options{
 		Burst: q.Burst, AddressBits: q.IPv6Prefix,
 		Session: quota.Limits{Up: rates(d.MessagesUp, d.BytesUp), Down: rates(d.MessagesDown, d.BytesDown)},
 		Identity: quota.Limits{Connections: i.Connections, ConnectRate: i.ConnectRate,
@@ -22,7 +22,7 @@ func newQuotas(q *config.Quotas) *quota.Book {
 			Up: rates(a.MessagesUp, a.BytesUp), Down: rates(a.MessagesDown, a.BytesDown)},
 		Total: quota.Limits{ConnectRate: t.ConnectRate,
 			Up: rates(t.MessagesUp, t.BytesUp), Down: rates(t.MessagesDown, t.BytesDown)},
-	})
+	}
 }
 
 // identity is what the handshake of a request has proved, "" if nothing.
