@@ -79,7 +79,7 @@ func readStream(conn *wsio.Conn, size int) (stream []byte, err error) {
 	}
 }
 
-// cuttings calls try with the wire in one piece, in single bytes, and cut in two at every place.
+// cuttings calls try with the wire in one piece, in single bytes, and cut in two at every byte; a long one only near its header and its end.
 func cuttings(wire []byte, try func(chunks [][]byte)) {
 	try([][]byte{slices.Clone(wire)})
 	single := make([][]byte, len(wire))
@@ -87,7 +87,11 @@ func cuttings(wire []byte, try func(chunks [][]byte)) {
 		single[i] = []byte{wire[i]}
 	}
 	try(single)
-	for i := 1; i < len(wire) && i < 300; i++ {
+	const near = 32
+	for i := 1; i < len(wire); i++ {
+		if len(wire) > 300 && i == near {
+			i = len(wire) - near
+		}
 		try([][]byte{slices.Clone(wire[:i]), slices.Clone(wire[i:])})
 	}
 }
