@@ -14,7 +14,8 @@ import (
 // DeviceTLS names the files of TLS towards devices, the pair of tls.cert and tls.key first.
 func (cfg *Config) DeviceTLS() tlsfiles.Server {
 	t := &cfg.TLS
-	s := tlsfiles.Server{ClientCA: t.ClientCA, CRL: t.CRL, ClientAuth: clientAuth[t.ClientAuth], MinVersion: tlsVersion(t.MinVersion)}
+	s := tlsfiles.Server{ClientCA: t.ClientCA, CRL: t.CRL, ClientAuth: clientAuth[t.ClientAuth], MinVersion: tlsVersion(t.MinVersion),
+		RecordSize: int(t.RecordSize)}
 	if t.Cert != "" {
 		s.Certificates = append(s.Certificates, tlsfiles.Certificate{Cert: t.Cert, Key: t.Key, OCSP: t.OCSP})
 	}
@@ -59,6 +60,7 @@ func (c *checker) certificates() {
 		is  bool
 	}{
 		{"tls.cert", t.Cert != ""}, {"tls.certificates", len(t.Certificates) > 0}, {"tls.client-auth", t.ClientAuth != "off"},
+		{"tls.record-size", t.RecordSize != 0},
 	} {
 		if set.is && !wss && c.sound("listen", set.key) {
 			c.refuse(set.key, flawf("write wss://host:port in listen, or remove it", "no listen address uses TLS"))

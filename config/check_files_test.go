@@ -36,3 +36,22 @@ func TestDeviceTLS(t *testing.T) {
 		}
 	}
 }
+
+// TestRecordSize: a limit on TLS records needs a listener with TLS, and a chain above it is noted.
+func TestRecordSize(t *testing.T) {
+	pair := certs.New(t).Server(t, "a.test")
+	const file = "listen: [%s]\ntls: {cert: %s, key: %s, record-size: 512B}\n"
+	cfg, _ := mustLoad(t, fmt.Sprintf(file, "wss://:0", pair.CertFile, pair.KeyFile), nil)
+	cfg.TLS.RecordSize = 100
+	if notes := cfg.DeviceTLS().Expiring(); len(notes) != 1 || !strings.Contains(notes[0], "more than tls.record-size") {
+		t.Errorf("a chain above 100 bytes: %q", notes)
+	}
+	cfg.TLS.RecordSize = 16 * KiB
+	if notes := cfg.DeviceTLS().Expiring(); len(notes) != 0 {
+		t.Errorf("a chain below 16 KiB: %q", notes)
+	}
+	_, _, err := load(t, "listen: [ws://:0]\ntls: {record-size: 512B}\n", nil)
+	if err == nil || !strings.Contains(err.Error(), "tls.record-size: no listen address uses TLS") {
+		t.Errorf("without a listener with TLS: %v", err)
+	}
+}

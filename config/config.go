@@ -51,6 +51,7 @@ type TLS struct {
 	ClientCA     string        `koanf:"client-ca" doc:"PEM file with the certificate authorities (CAs) that issue device certificates."`
 	CRL          string        `koanf:"crl" doc:"PEM or DER file with the certificate revocation lists of the CAs in tls.client-ca."`
 	MinVersion   string        `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+	RecordSize   Size          `koanf:"record-size" range:"512B 16KiB" zero:"ok" doc:"Maximum size of the application data in one TLS record to a device, for devices with small TLS buffers that do not ask for small records themselves. A device that asks (max_fragment_length, record_size_limit) gets what it asks for without this key. 0: 16KiB, the maximum of TLS."`
 }
 
 // Certificate names the files of one certificate.

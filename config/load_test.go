@@ -144,6 +144,7 @@ func pin(letter string) string { return "sha256/" + strings.Repeat(letter, 42) +
 
 // needsFiles are tested with certificates elsewhere.
 var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates", "tls.client-auth", "tls.client-ca", "tls.crl",
+	"tls.record-size",
 	"upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
 
 // needed is what a key has no effect without: as a file says it, unless the key's sample takes its place, and as a flag.

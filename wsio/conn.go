@@ -21,6 +21,7 @@ type Conn struct {
 	device      net.Addr // nil: as nc says
 	subprotocol string
 	maxFrame    int
+	records     records // nc, if its TLS records are limited; otherwise nil
 
 	// Owned by the goroutine that reads.
 	early   []byte // what came with the handshake request
@@ -52,7 +53,16 @@ type secure interface {
 func newConn(nc net.Conn, early []byte, subprotocol string, maxFrame int) *Conn {
 	c := &Conn{nc: nc, early: early, subprotocol: subprotocol, maxFrame: maxFrame}
 	c.buffered, _ = nc.(pender)
+	if r, ok := nc.(records); ok && r.RecordSize() > 0 {
+		c.records = r
+	}
 	return c
+}
+
+// records is a connection whose TLS records are limited in size. WriteMore is a Write after which another follows at once.
+type records interface {
+	RecordSize() int
+	WriteMore(p []byte) (int, error)
 }
 
 // pender is a connection whose next Read may return what has left the socket already, as TLS has it.

@@ -80,7 +80,7 @@ func (c *pendingConn) handshake() bool {
 		c.refuse(CauseTLSHandshake, fmt.Errorf("it begins with byte %#02x, which is not TLS", head[0]), nil)
 		return false
 	}
-	conn := tls.Server(tlsrecords.Below(c.low), c.listener.config)
+	conn := tlsrecords.Server(c.low, c.listener.config, c.listener.opts.RecordSize)
 	if err = c.calculate(conn); err != nil {
 		cause, fact := tlsFailure(err)
 		if c.refuse(cause, fact, nil); !isTimeout(err) {

@@ -15,6 +15,9 @@ type ListenerOptions struct {
 	Limits Limits
 	// TLS is spoken if it is not nil. What its GetConfigForClient returns must not change afterwards.
 	TLS *tls.Config
+	// RecordSize is how many bytes of content a TLS record to a device may have; 0: as many as TLS allows. A device that asks for
+	// smaller records gets them, see [tlsrecords.Server].
+	RecordSize int
 	// ProxyProtocol are the peers whose connections begin with a PROXY header, version 1 or 2, in front of TLS.
 	ProxyProtocol Peers
 	// Computing bounds the TLS handshakes that use the processor at a time. Nil: any number do.

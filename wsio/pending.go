@@ -146,6 +146,14 @@ func (c *pendingConn) conn() net.Conn {
 	return c.low
 }
 
+// write writes to the peer.
+func (c *pendingConn) write(p []byte) (int, error) {
+	if t := c.tls.Load(); t != nil {
+		return tlsrecords.Write(t, p)
+	}
+	return c.low.Write(p)
+}
+
 // Read reads the request, and what follows it.
 func (c *pendingConn) Read(p []byte) (int, error) {
 	if !c.open() {
@@ -204,7 +212,7 @@ func (c *pendingConn) Write(p []byte) (int, error) {
 		return len(p), nil // the rest of an answer that was replaced
 	}
 	c.answered = true
-	return c.conn().Write(p)
+	return c.write(p)
 }
 
 // refuse reports the end of a connection without a whole request, once, and tells the peer.
@@ -242,7 +250,7 @@ const (
 // that is read.
 func (c *pendingConn) say(answer []byte) {
 	_ = c.raw.SetDeadline(time.Now().Add(refusedTime))
-	if _, err := c.conn().Write(answer); err == nil {
+	if _, err := c.write(answer); err == nil {
 		c.linger()
 	}
 }
@@ -267,7 +275,7 @@ func (c *pendingConn) drop(v verdict) {
 		c.tell(v.device, v.cause, nil)
 		if free && !c.answered && c.hears() {
 			_ = c.raw.SetWriteDeadline(time.Now().Add(dropTime))
-			_, _ = c.conn().Write(c.answer(v.cause, http.StatusServiceUnavailable, ""))
+			_, _ = c.write(c.answer(v.cause, http.StatusServiceUnavailable, ""))
 		}
 	}
 	if free {

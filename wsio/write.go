@@ -49,14 +49,18 @@ func (c *Conn) writeGathered(buf []byte, ends []int) error {
 	if len(ends) == 0 {
 		return nil
 	}
-	if all := ends[len(ends)-1] - Headroom; all+len(ends)*headerSize(all) <= fewSize {
+	size := gatherSize
+	if c.records != nil { // a record holds whole frames (device-quirks D2)
+		size = min(size, c.records.RecordSize())
+	}
+	if all := ends[len(ends)-1] - Headroom; size <= fewSize || all+len(ends)*headerSize(all) <= fewSize {
 		out := fewPool.Get().(*fewBuf)
 		defer fewPool.Put(out)
-		return c.gather(out[:], buf, ends)
+		return c.gather(out[:min(size, fewSize)], buf, ends)
 	}
 	out := gatherPool.Get().(*gatherBuf)
 	defer gatherPool.Put(out)
-	return c.gather(out[:], buf, ends)
+	return c.gather(out[:size], buf, ends)
 }
 
 // gather sends the runs through out, as many at a time as fit.
@@ -64,14 +68,15 @@ func (c *Conn) gather(out, buf []byte, ends []int) error {
 	used, start := 0, Headroom
 	for _, end := range ends {
 		n := end - start
-		if n > gatherMax || n > c.maxFrame || used+headerSize(n)+n > len(out) {
-			if err := c.writeRaw(out[:used]); err != nil {
+		alone := n > gatherMax || n > c.maxFrame || headerSize(n)+n > len(out)
+		if n > 0 && (alone || used+headerSize(n)+n > len(out)) {
+			if err := c.writeFollowed(out[:used]); err != nil {
 				return err
 			}
 			used = 0
 		}
 		switch {
-		case n > gatherMax || n > c.maxFrame:
+		case alone:
 			if err := c.writeInPlace(buf, start, end); err != nil {
 				return err
 			}
@@ -82,6 +87,17 @@ func (c *Conn) gather(out, buf []byte, ends []int) error {
 		start = end
 	}
 	return c.writeRaw(out[:used])
+}
+
+// writeFollowed is writeRaw where another write follows at once.
+func (c *Conn) writeFollowed(b []byte) error {
+	if c.records == nil || len(b) == 0 {
+		return c.writeRaw(b)
+	}
+	c.progress.Add(1)
+	_, c.broken = c.records.WriteMore(b)
+	c.progress.Add(1)
+	return c.broken
 }
 
 // writeInPlace sends buf[start:end] with each frame's header written over the bytes in front of it, which are no longer needed.

@@ -38,8 +38,8 @@ func (p *process) newGate() *wsio.Gate {
 // listenerOptions are those of all listeners for devices.
 func (p *process) listenerOptions() (wsio.ListenerOptions, error) {
 	opts := wsio.ListenerOptions{
-		Computing: newHandshakeSlots(),
-		Limits:    p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
+		Computing: newHandshakeSlots(), RecordSize: int(p.cfg.TLS.RecordSize),
+		Limits: p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
 	}
 	opts.Shared = func() wsio.Peers { return *p.shared.Load() }
 	shared, err := sharedPeers(p.cfg)

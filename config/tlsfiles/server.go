@@ -19,6 +19,7 @@ type Server struct {
 	CRL          string // PEM or DER, revocation lists of those authorities; "": none
 	ClientAuth   tls.ClientAuthType
 	MinVersion   uint16
+	RecordSize   int // bytes of a TLS record, to compare chains with; 0: any
 }
 
 // Certificate names the files of a certificate.
@@ -71,6 +72,10 @@ func (s Server) load(files contents) (*loaded, error) {
 			return nil, err
 		}
 		l.chainLasts(c.Cert, &cert)
+		if size := messageSize(&cert); s.RecordSize > 0 && size > s.RecordSize {
+			l.notes = append(l.notes, fmt.Sprintf("%s: the chain takes %d bytes in one TLS record, more than tls.record-size: "+
+				"only TLS 1.2 with max_fragment_length divides it", c.Cert, size))
+		}
 		if answer, ok := files[c.OCSP]; ok {
 			l.staple(&cert, c.OCSP, answer)
 		}
@@ -96,6 +101,15 @@ func (s Server) load(files contents) (*loaded, error) {
 	l.revoked = revoked
 	l.config.VerifyConnection = func(state tls.ConnectionState) error { return revoked.check(state.VerifiedChains) }
 	return l, nil
+}
+
+// messageSize is how many bytes the message Certificate has in TLS 1.3, RFC 8446 section 4.4.2.
+func messageSize(cert *tls.Certificate) int {
+	size := 4 + 1 + 3 // type and length, an empty context, the length of the list
+	for _, der := range cert.Certificate {
+		size += 3 + len(der) + 2 // with its length, and no extensions
+	}
+	return size
 }
 
 // Encrypted reports whether a private key in PEM needs a passphrase, which nobody could type: PKCS #8 (RFC 7468 section 11) or the older

@@ -1,8 +1,10 @@
-// Package tlsrecords reads many records of TLS at once.
+// Package tlsrecords reads many records of TLS at once, and limits the size of those it writes.
 //
 // A Read of crypto/tls returns the content of one record, and both devices and brokers put each packet into a record of its own. What
 // follows a read, a write to the other end, would be done for every packet, where a plain connection brings many packets with one read.
 // A [Conn] reads on while TLS has something, and never waits for more. docs/decisions/0011-tls-records.md says what it buys.
+//
+// It also limits the size of records to clients that have little memory for them: see [Server].
 package tlsrecords
 
 import (
@@ -96,9 +98,10 @@ func (l listener) Accept() (net.Conn, error) {
 	return Below(nc), nil
 }
 
-// below is the connection between TLS and the socket. The fields belong to the goroutine that reads.
+// below is the connection between TLS and the socket. The fields but size belong to the goroutine that reads.
 type below struct {
 	net.Conn
+	size     *size // nil: no limit. The first write decides
 	gathers  bool  // there is a Conn above
 	quiet    bool  // Read returns errLater instead of waiting
 	much     bool  // the last read of the socket brought all that TLS had room for, or more: there is likely to be more
@@ -124,6 +127,9 @@ func (b *below) Read(p []byte) (int, error) {
 		return b.fill(p)
 	}
 	n, err := b.Conn.Read(p)
+	if b.size != nil && b.size.hello != nil {
+		b.size.hello.add(p[:n])
+	}
 	b.much = b.gathers && n == len(p)
 	return n, err
 }

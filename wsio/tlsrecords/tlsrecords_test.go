@@ -83,7 +83,7 @@ func connectLogged(t *testing.T, version uint16, secrets io.Writer) (*peer, *tls
 }
 
 // serverConfig has one certificate for all tests.
-func serverConfig(t *testing.T) *tls.Config {
+func serverConfig(t testing.TB) *tls.Config {
 	t.Helper()
 	once.Do(func() {
 		pair := certs.New(t).Server(t, "bridge.test")

@@ -1,0 +1,4 @@
+package tlsrecords
+
+// RequestedSize is requestedSize.
+var RequestedSize = requestedSize
