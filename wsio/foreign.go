@@ -82,7 +82,7 @@ func (c *pendingConn) handshake() bool {
 	}
 	conn := tlsrecords.Server(c.low, c.listener.config, c.listener.opts.RecordSize)
 	if err = c.calculate(conn); err != nil {
-		cause, fact := tlsFailure(err)
+		cause, fact := tlsFailure(c.low.tail.explain(err))
 		if c.refuse(cause, fact, nil); !isTimeout(err) {
 			c.linger() // crypto/tls has sent an alert
 		}

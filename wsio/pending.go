@@ -186,6 +186,8 @@ func (c *pendingConn) fail(err error) {
 		c.refuse(CauseHandshakeTimeout, errors.New("not a byte came"), nil)
 	case isTimeout(err):
 		c.refuse(CauseHandshakeTimeout, fmt.Errorf("%d bytes of the request came", size), c.answer(CauseHandshakeTimeout, http.StatusRequestTimeout, ""))
+	case size == 0 && c.tls.Load() != nil: // some libraries look at the certificate only now
+		c.refuse(CauseNoRequest, errors.New("it closed after the TLS handshake; it may not accept the certificate or its name"), nil)
 	case size == 0:
 		c.refuse(CauseNoRequest, nil, nil)
 	default:
@@ -377,16 +379,20 @@ type stream struct {
 	net.Conn
 	early   []byte     // belongs to the goroutine that reads
 	compute *computing // nil but during a TLS handshake
+	tail    alertTail
 }
 
 // Read returns these bytes first.
 func (s *stream) Read(p []byte) (int, error) {
 	if len(s.early) == 0 {
 		if s.compute == nil {
-			return s.Conn.Read(p)
+			n, err := s.Conn.Read(p)
+			s.tail.add(p[:n])
+			return n, err
 		}
 		s.compute.end()
 		n, err := s.Conn.Read(p)
+		s.tail.add(p[:n])
 		if wait := s.compute.begin(); wait != nil && err == nil {
 			return 0, wait
 		}

@@ -215,7 +215,7 @@ func TestListenerTellsOfTLS(t *testing.T) {
 			}
 			_ = tc.Close()
 			return ""
-		}, "no-request", "", ""},
+		}, "no-request", "after the TLS handshake", ""},
 	})
 }
 
@@ -272,5 +272,32 @@ func TestListenerTellsRealClients(t *testing.T) {
 			}
 			c.log.await(t, "device refused", c.reason)
 		})
+	}
+}
+
+// TestListenerTellsOfNoTrust: clients that do not take the bridge's certificate say so in different ways, and some by a close alone.
+func TestListenerTellsOfNoTrust(t *testing.T) {
+	install.Debian(t, "curl", "openssl")
+	p, _, log, ca, _ := secured(t, func(cfg *config.Config) { cfg.TLS.ClientAuth = "request" })
+	address := p.deviceListeners[0].Addr().String()
+	elsewhere := certs.New(t).File
+	for _, c := range []struct {
+		message, reason, fact string
+		run                   []string
+	}{
+		{"device refused", "tls-handshake", "remote error: tls: unknown certificate authority",
+			[]string{"openssl", "s_client", "-verify_return_error", "-CAfile", elsewhere, "-connect", address}},
+		{"device refused", "tls-handshake", "remote error: tls: unknown certificate authority",
+			[]string{"openssl", "s_client", "-tls1_2", "-verify_return_error", "-CAfile", elsewhere, "-connect", address}},
+		{"device left before it was accepted", "no-request", "it may not accept the certificate or its name",
+			[]string{"curl", "-sS", "--cacert", ca.File, "--connect-to", "other.example::" + address, "https://other.example/mqtt"}},
+	} {
+		log.reset()
+		if out, err := exec.CommandContext(t.Context(), c.run[0], c.run[1:]...).CombinedOutput(); err == nil {
+			t.Errorf("%v succeeds: %s", c.run, out)
+		}
+		if line := log.await(t, c.message, c.reason); !strings.Contains(fmt.Sprint(line["error"]), c.fact) {
+			t.Errorf("%v: the log says %v, want %q", c.run, line, c.fact)
+		}
 	}
 }
