@@ -227,6 +227,9 @@ func (y *yamlFile) value(node *yaml.Node, f *field, path string, line int) (any,
 	case f.kind == "" || f.kind == Map || f.kind == Records && f.typ.Kind() == reflect.Map:
 		if node.Kind != yaml.MappingNode {
 			fix := "write its keys indented below it"
+			if common := commonOf(f); common != nil && node.Kind == yaml.ScalarNode {
+				fix = "write " + f.name + ": {" + common.name + ": " + written(node.Value, common) + "}"
+			}
 			if f.kind == Map {
 				fix = "write NAME: VALUE lines below it"
 			}
@@ -329,6 +332,24 @@ func resolve(node *yaml.Node) *yaml.Node {
 			return node
 		}
 	}
+}
+
+// commonOf returns the key that the section's own name stands for as a flag, nil if there is none.
+func commonOf(section *field) *field {
+	for i := range section.sub {
+		if f := &section.sub[i]; f.tag.Get("flag") == section.path {
+			return f
+		}
+	}
+	return nil
+}
+
+// written is a text as the value of a key in a file.
+func written(text string, f *field) string {
+	if f.kind == List {
+		return "[" + showItems(text) + "]"
+	}
+	return show(text)
 }
 
 // showItems is a text as the list that it was probably meant to be.

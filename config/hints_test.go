@@ -22,6 +22,8 @@ func TestHintsLeadOut(t *testing.T) {
 		"dots in the file":       {file: "limits.sessions: 5\n", want: ":1: limits.sessions: no such key; write each level on a line of its own: limits: {sessions: VALUE}"},
 		"dots, below a section":  {file: "upstream:\n  tls.ca: x\n", want: ":2: upstream.tls.ca: no such key; write each level on a line of its own: tls: {ca: VALUE}"},
 		"list in one text":       {file: "upstream:\n  urls: tcp://a, tcp://u:canary@b\n", want: `:2: upstream.urls: is a single value, not a list; write urls: ["tcp://a", "tcp://***@b"]`},
+		"short flag in the file": {file: "upstream: tcp://u:canary@b\n", want: `:1: upstream: is a single value, not a map; write upstream: {urls: ["tcp://***@b"]}`},
+		"short flag, off":        {file: "admin: off\n", want: `:1: admin: is a single value, not a map; write admin: {listen: "off"}`},
 		"short flag":             {env: []string{"UPSTREAM=tcp://b"}, want: "MQTT_WS_BRIDGE_UPSTREAM: no key has this variable; did you mean MQTT_WS_BRIDGE_UPSTREAM_URLS?"},
 		"short flag, admin":      {env: []string{"ADMIN=:1"}, want: "MQTT_WS_BRIDGE_ADMIN: no key has this variable; did you mean MQTT_WS_BRIDGE_ADMIN_LISTEN?"},
 		"section":                {env: []string{"KEEPALIVE=1s"}, want: "MQTT_WS_BRIDGE_KEEPALIVE: no key has this variable; it is a section; its keys are MQTT_WS_BRIDGE_KEEPALIVE_GRACE, MQTT_WS_BRIDGE_KEEPALIVE_IDLE_TIMEOUT"},
