@@ -92,13 +92,10 @@ func (d *Driver) CarryOn() {
 	}
 }
 
-// attach makes the connections those of the registration. False says that the task keeps its goroutines, of which none runs now. The
-// caller holds mu.
+// attach makes the connections those of the registration. False says that the task keeps its goroutines, of which none runs now. A task
+// that begins to end meanwhile is woken by Wake. The caller holds mu.
 func (d *Driver) attach() bool {
 	d.pausing.Store(false)
-	if d.task.Ending() {
-		return false
-	}
 	d.task.SetReadDeadline(time.Time{})
 	if d.pinging {
 		return false
