@@ -13,7 +13,6 @@ import (
 	"mqtt-ws-bridge/bridge/drive"
 	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/bridge/loglimit"
-	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -111,6 +110,8 @@ type Options struct {
 	LogConnects bool
 	// Register finds a registration for a session to wait in. It may replace the connections. Nil, or an error: it waits in its goroutines.
 	Register func(s drive.Served, device, broker drive.Rewirable) (drive.Registration, error)
+	// Admission is asked for every device.
+	Admission Admission
 	// Budget is asked for every session. Nil: it is as large as the limits.
 	Budget Budget
 	// Memory bounds what sessions hold. Its zero value does not.
@@ -138,6 +139,8 @@ type Bridge struct {
 	start       time.Time
 	budget      Budget
 	memory      *memory
+	admission   Admission
+	order       []check // of admission
 	denial      denial
 	dials       *fairqueue.Queue // of sessions that dial, grouped by address
 	discards    chan struct{}    // large reads of what is forgotten; the buffer is the limit itself
@@ -165,11 +168,12 @@ func New(opts Options) *Bridge {
 	}
 	b := &Bridge{
 		upstream: opts.Upstream, metrics: opts.Metrics, log: opts.Log, start: time.Now(),
-		events:     loglimit.New(opts.Log, opts.LogRate),
-		register:   opts.Register,
-		revoked:    opts.Revoked,
-		budget:     opts.Budget,
-		memory:     newMemory(opts.Memory),
+		events:    loglimit.New(opts.Log, opts.LogRate),
+		register:  opts.Register,
+		revoked:   opts.Revoked,
+		budget:    opts.Budget,
+		memory:    newMemory(opts.Memory),
+		admission: opts.Admission, order: admissionOrder(),
 		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
 		discards:   make(chan struct{}, discardLarges),
@@ -187,27 +191,6 @@ func New(opts Options) *Bridge {
 // Sessions returns how many there are.
 func (b *Bridge) Sessions() int { return int(b.count.Load()) }
 
-// Admit says whether a session of a device would be taken now: nil, or why not. address is the device's, with or without a port, "" for any
-// device. It costs next to nothing and does not wait.
-func (b *Bridge) Admit(address string) *reason.Reason {
-	switch {
-	case b.draining.Load():
-		return reason.Draining
-	case b.Sessions() >= b.limits().Sessions:
-		return reason.Full
-	}
-	if short := b.budget.Room(b.Sessions(), b.cost.Load()); short != nil {
-		return short
-	}
-	switch {
-	case !b.dials.Room(Neighbors(address)):
-		return reason.DialsFull
-	case !b.upstream.Ready():
-		return reason.BrokerDown
-	}
-	return nil
-}
-
 // Start begins a session for dev, which it owns from now on, and returns at once. A device that cannot be taken any more is
 // told so and closed.
 func (b *Bridge) Start(dev Device) { b.StartWith(dev, Pass{}) }
@@ -222,28 +205,17 @@ func (b *Bridge) StartWith(dev Device, pass Pass) {
 		s.leaveQuota()
 		return
 	}
-	others, before := len(b.sessions), b.cost.Load()
-	full := others >= b.limits().Sessions
-	if !full {
+	a := &Applicant{pass: pass, others: len(b.sessions), cost: b.cost.Load()}
+	if a.full = a.others >= b.limits().Sessions; !a.full {
 		b.sessions[s] = struct{}{}
 		b.cost.Add(s.cost)
 	}
 	b.count.Store(int64(len(b.sessions)))
-	draining := b.draining.Load()
 	b.wg.Add(1)
 	b.mu.Unlock()
 	s.traceConnected()
 	s.recheck()
-	why := pass.Refuse
-	switch {
-	case full:
-		why = reason.Full
-	case draining:
-		why = reason.Draining
-	case why == nil:
-		why = b.budget.Room(others, before)
-	}
-	if why != nil {
+	if why := b.refuse(onUpgrade, a); why != nil {
 		s.leaveQuota() // it takes its time to hear why, and counts for nothing meanwhile
 		s.end(why, nil)
 	}

@@ -52,14 +52,10 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
 			takesAliases: c.TopicAliasMaximum > 0, username: usernameForLog(&c)}
 		s.traceConnect(&c)
-		if s.policed != nil && !s.judgeConnect(&c, p.Bytes) {
+		a := Applicant{session: s, connect: &c, packet: p.Bytes}
+		if why := s.b.refuse(onConnect, &a); why != nil {
+			s.end(why, a.err)
 			return c, false
-		}
-		if s.quota != nil {
-			if why := s.quota.Connect(c.Username); why != nil {
-				s.end(why, nil)
-				return c, false
-			}
 		}
 		s.up.stream.Version, s.down.stream.Version = c.Version, c.Version
 		s.up.stream.Limit = s.b.limits().PacketSize

@@ -54,31 +54,27 @@ var (
 )
 
 // judgeConnect asks the policy about CONNECT. It reports whether the session goes on; c is then what the broker gets.
-func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) bool {
+func (s *session) judgeConnect(c *mqttio.Connect, pkt []byte) (*reason.Reason, error) {
 	if s.policed.noRetain && c.Will && c.WillRetain {
-		s.end(reason.NotAuthorized, errRetainedWill)
-		return false
+		return reason.NotAuthorized, errRetainedWill
 	}
 	terms, err := s.policed.policy.Connect(pkt, c)
 	if err != nil {
-		s.end(reason.NotAuthorized, err)
-		return false
+		return reason.NotAuthorized, err
 	}
 	if len(terms.Mount) > MaxMount {
-		s.end(reason.Internal, errLongMount)
-		return false
+		return reason.Internal, errLongMount
 	}
 	s.policed.keeps, s.policed.receivesAll = !c.CleanStart, terms.ReceivesAll
 	s.setMount(terms.Mount)
 	if terms.Connect == nil {
-		return true
+		return nil, nil
 	}
 	if *c, err = mqttio.ParseConnect(terms.Connect); err != nil {
-		s.end(reason.Internal, err)
-		return false
+		return reason.Internal, err
 	}
 	s.policed.connect, s.connect.clientID = terms.Connect, forLog(c.ClientID)
-	return true
+	return nil, nil
 }
 
 // judgeUp asks the policy about a packet, or a part of one, from the device. It reports whether the pump goes on.

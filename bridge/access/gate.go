@@ -5,25 +5,14 @@ import (
 	"errors"
 	"net/http"
 	"time"
+
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 // What a [Source] may say beside that the proof is not good.
 var (
 	ErrUnavailable = errors.New("it could not be found out whether the proof is good")
 	ErrForbidden   = errors.New("the proof is good, but this device may not connect")
-)
-
-// Verdict is what the gate says of a handshake.
-type Verdict int
-
-// The verdicts. What a device is told depends on nothing else.
-const (
-	Admitted     Verdict = iota
-	Unauthorized         // no proof, or one that is not good
-	Forbidden            // a good proof of somebody who may not connect
-	Throttled            // too many failures from there lately; nothing was looked at
-	Busy                 // too many are being checked; nothing was looked at
-	Unavailable          // it could not be found out
 )
 
 // Source looks for one kind of proof in a handshake.
@@ -71,16 +60,16 @@ func (g *Gate) Ready() []error {
 	return all
 }
 
-// Admit returns who the device is, or a verdict on why it is refused, which does not tell it what was wrong; and for the log
+// Admit returns who the device is, or the reason why it is refused, which does not tell it what was wrong; and for the log
 // an error that does.
-func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error) {
+func (g *Gate) Admit(r *http.Request, address string) (*Identity, *reason.Reason, error) {
 	ctx, cancel := context.WithTimeout(r.Context(), admitTime)
 	defer cancel()
 	switch err := g.fails.begin(ctx, address); {
 	case errors.Is(err, ErrBusy):
-		return nil, Busy, err
+		return nil, reason.AuthBusy, err
 	case err != nil:
-		return nil, Throttled, nil
+		return nil, reason.AuthThrottled, nil
 	}
 	failed := true // unless a verdict says otherwise: a source that panics gives none
 	defer func() { g.fails.done(address, failed) }()
@@ -88,20 +77,20 @@ func (g *Gate) Admit(r *http.Request, address string) (*Identity, Verdict, error
 	switch {
 	case err == nil:
 		failed = false
-		return id, Admitted, nil
+		return id, nil, nil
 	case errors.Is(err, ErrBusy):
 		failed = false
-		return nil, Busy, err
+		return nil, reason.AuthBusy, err
 	case errors.Is(err, ErrUnavailable):
 		failed = false
-		return nil, Unavailable, err
+		return nil, reason.AuthUnavailable, err
 	case errors.Is(err, errNoProof):
 		failed = false
-		return nil, Unauthorized, err // a browser asks so first, and guesses nothing
+		return nil, reason.Unauthorized, err // a browser asks so first, and guesses nothing
 	case errors.Is(err, ErrForbidden):
-		return nil, Forbidden, err
+		return nil, reason.Forbidden, err
 	}
-	return nil, Unauthorized, err
+	return nil, reason.Unauthorized, err
 }
 
 func (g *Gate) identify(ctx context.Context, r *http.Request, address string) (*Identity, error) {

@@ -28,6 +28,7 @@ import (
 	"mqtt-ws-bridge/bridge/access/callback"
 	"mqtt-ws-bridge/bridge/access/passwords"
 	"mqtt-ws-bridge/bridge/access/token"
+	"mqtt-ws-bridge/bridge/reason"
 )
 
 const secret = "CANARY-secret-of-thirty-two-bytes-or-more"
@@ -143,8 +144,8 @@ func TestSources(t *testing.T) {
 		if err != nil {
 			got = err.Error()
 		}
-		if !strings.HasPrefix(got, tt.want) || strings.Contains(got, "CANARY") || (err == nil) != (verdict == access.Admitted) || err != nil && verdict != access.Unauthorized {
-			t.Errorf("%d: %s, verdict %d, want %s", i, got, verdict, tt.want)
+		if !strings.HasPrefix(got, tt.want) || strings.Contains(got, "CANARY") || (err == nil) != (verdict == nil) || err != nil && verdict != reason.Unauthorized {
+			t.Errorf("%v: %s, verdict %v, want %s", i, got, verdict, tt.want)
 		}
 		if id != nil && (id.Address != fmt.Sprintf("192.0.2.%d", i) || id.Source == "token" && (id.Claims["tenant"] != "acme" || id.Token != raw || id.Expires.IsZero())) {
 			t.Errorf("%d: %+v %q %v", i, id, id.Address, id.Expires)
@@ -169,8 +170,8 @@ func TestCertificates(t *testing.T) {
 	for kind, want := range map[string]string{"cn": "cn-1", "dns": "dns-1", "uri": "spiffe://a/dev-1", "email": "", "": ""} {
 		id, verdict, _ := gate(t, access.Certificate{Name: kind}).Admit(verified, "192.0.2.1")
 		if want == "" {
-			if verdict != access.Unauthorized {
-				t.Errorf("%q: %v, verdict %d", kind, id, verdict)
+			if verdict != reason.Unauthorized {
+				t.Errorf("%q: %v, verdict %v", kind, id, verdict)
 			}
 			continue
 		}
@@ -181,7 +182,7 @@ func TestCertificates(t *testing.T) {
 	unverified := handshake("/mqtt")
 	unverified.TLS = &tls.ConnectionState{PeerCertificates: []*x509.Certificate{cert}}
 	for name, r := range map[string]*http.Request{"not verified": unverified, "no TLS": handshake("/mqtt")} {
-		if id, verdict, _ := gate(t, access.Certificate{Name: "cn"}).Admit(r, "192.0.2.1"); verdict != access.Unauthorized {
+		if id, verdict, _ := gate(t, access.Certificate{Name: "cn"}).Admit(r, "192.0.2.1"); verdict != reason.Unauthorized {
 			t.Errorf("%s: %v", name, id)
 		}
 	}
@@ -201,13 +202,13 @@ func TestCallback(t *testing.T) {
 		t.Fatal(err)
 	}
 	g := gate(t, access.Callback{Service: s})
-	if id, verdict, err := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Admitted || id.Subject != "dev-1" || id.Claims["tenant"] != "acme" {
-		t.Errorf("%v, %d, %v", id, verdict, err)
+	if id, verdict, err := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != nil || id.Subject != "dev-1" || id.Claims["tenant"] != "acme" {
+		t.Errorf("%v, %v, %v", id, verdict, err)
 	}
-	for code, want := range map[int]access.Verdict{401: access.Unauthorized, 403: access.Forbidden, 500: access.Unavailable, 302: access.Unavailable} {
+	for code, want := range map[int]*reason.Reason{401: reason.Unauthorized, 403: reason.Forbidden, 500: reason.AuthUnavailable, 302: reason.AuthUnavailable} {
 		status = code
 		if id, verdict, err := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != want || id != nil {
-			t.Errorf("%d: %v, verdict %d, %v", code, id, verdict, err)
+			t.Errorf("%v: %v, verdict %v, %v", code, id, verdict, err)
 		}
 	}
 }
@@ -237,7 +238,7 @@ func TestAttack34_callback(t *testing.T) {
 	} {
 		r := handshake("/mqtt", "Cookie: a=1", "Cookie: b=2")
 		r.Header["Origin"] = tt.sent
-		if _, verdict, err := gate(t, access.Callback{Service: s, Origins: tt.origins}).Admit(r, "192.0.2.1"); verdict != access.Admitted {
+		if _, verdict, err := gate(t, access.Callback{Service: s, Origins: tt.origins}).Admit(r, "192.0.2.1"); verdict != nil {
 			t.Fatal(err)
 		}
 		if got := heard.Get("Cookie"); got != tt.want || heard.Get("Origin") != strings.Join(tt.sent, ", ") {
@@ -267,7 +268,7 @@ func TestGuessingIsSlowed(t *testing.T) {
 		g := gate(t, &scripted{errs: []error{errors.New("wrong")}})
 		tries := func(address string) (n int) {
 			for range 1000 {
-				if _, verdict, _ := g.Admit(handshake("/mqtt"), address); verdict == access.Throttled {
+				if _, verdict, _ := g.Admit(handshake("/mqtt"), address); verdict == reason.AuthThrottled {
 					return n
 				}
 				n++
@@ -315,10 +316,10 @@ func (s *slow) Identify(_ context.Context, r *http.Request, _ string) (*access.I
 }
 
 // verdicts lets devices try at once and counts what became of them.
-func verdicts(g *access.Gate, n int, address, password string) map[access.Verdict]int {
+func verdicts(g *access.Gate, n int, address, password string) map[*reason.Reason]int {
 	var mu sync.Mutex
 	var all sync.WaitGroup
-	got := make(map[access.Verdict]int)
+	got := make(map[*reason.Reason]int)
 	for range n {
 		all.Go(func() {
 			_, verdict, _ := g.Admit(handshake("/mqtt", basic("dev-1", password)), address)
@@ -338,18 +339,18 @@ func TestGuessingAtOnce(t *testing.T) {
 		s := new(slow)
 		g := gate(t, s)
 		got := verdicts(g, 1000, "192.0.2.1", "wrong")
-		if got[access.Unauthorized] != 10 || s.checked.Load() != 10 || got[access.Throttled]+got[access.Busy] != 990 {
+		if got[reason.Unauthorized] != 10 || s.checked.Load() != 10 || got[reason.AuthThrottled]+got[reason.AuthBusy] != 990 {
 			t.Errorf("%v, %d checked; want 10 and the others sent away", got, s.checked.Load())
 		}
 		time.Sleep(6 * time.Second)
-		if got := verdicts(g, 1, "192.0.2.1", "right"); got[access.Admitted] != 1 {
+		if got := verdicts(g, 1, "192.0.2.1", "right"); got[nil] != 1 {
 			t.Errorf("six seconds later from the same address: %v", got)
 		}
 		time.Sleep(time.Minute)
 		if n := g.Throttled(); n != 1 {
 			t.Errorf("%d addresses are remembered, want the one that failed", n)
 		}
-		if got := verdicts(g, 1, "192.0.2.1", "right"); got[access.Admitted] != 1 || g.Throttled() != 0 {
+		if got := verdicts(g, 1, "192.0.2.1", "right"); got[nil] != 1 || g.Throttled() != 0 {
 			t.Errorf("a minute later: %v, %d addresses are remembered", got, g.Throttled())
 		}
 	})
@@ -360,16 +361,16 @@ func TestManyBehindOneAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := new(slow)
 		g := gate(t, s)
-		if got := verdicts(g, 250, "192.0.2.1", "right"); got[access.Admitted] != 250 || s.most.Load() != 10 {
+		if got := verdicts(g, 250, "192.0.2.1", "right"); got[nil] != 250 || s.most.Load() != 10 {
 			t.Errorf("%v, %d at once; want all in, 10 at once", got, s.most.Load())
 		}
 		for range 9 {
 			verdicts(g, 1, "192.0.2.1", "wrong")
 		}
-		if got := verdicts(g, 50, "192.0.2.1", "right"); got[access.Admitted] != 50 {
+		if got := verdicts(g, 50, "192.0.2.1", "right"); got[nil] != 50 {
 			t.Errorf("%v, after nine failures", got)
 		}
-		if n := verdicts(g, 50, "192.0.2.1", "wrong")[access.Unauthorized]; n > 2 {
+		if n := verdicts(g, 50, "192.0.2.1", "wrong")[reason.Unauthorized]; n > 2 {
 			t.Errorf("%d were checked where one was left", n)
 		}
 	})
@@ -384,7 +385,7 @@ func TestWaitingEnds(t *testing.T) {
 		synctest.Wait()
 		began := time.Now()
 		got := verdicts(g, 1000, "192.0.2.1", "right")
-		if got[access.Busy] != 1000 || time.Since(began) != 10*time.Second {
+		if got[reason.AuthBusy] != 1000 || time.Since(began) != 10*time.Second {
 			t.Errorf("%v after %v", got, time.Since(began))
 		}
 		close(never)
@@ -411,11 +412,11 @@ func TestGateWithOtherSources(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Throttled {
-		t.Errorf("verdict %d", verdict)
+	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != reason.AuthThrottled {
+		t.Errorf("verdict %v", verdict)
 	}
-	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.2"); verdict != access.Admitted {
-		t.Errorf("verdict %d", verdict)
+	if _, verdict, _ := next.Admit(handshake("/mqtt"), "192.0.2.2"); verdict != nil {
+		t.Errorf("verdict %v", verdict)
 	}
 	if _, err := g.With(); err == nil {
 		t.Error("a gate without sources")
@@ -426,20 +427,20 @@ func TestOnlyFailuresAreSlowed(t *testing.T) {
 	for name, err := range map[string]error{"let in": nil, "service away": fmt.Errorf("x: %w", access.ErrUnavailable)} {
 		g := gate(t, &scripted{errs: []error{err}})
 		for range 100 {
-			if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict == access.Throttled {
+			if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict == reason.AuthThrottled {
 				t.Fatalf("%s: slowed", name)
 			}
 		}
 	}
 	g := gate(t, access.Token{Verifier: verifier(t), Find: access.InBearer})
 	for range 100 {
-		if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Unauthorized {
-			t.Fatalf("no proof: verdict %d", verdict)
+		if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != reason.Unauthorized {
+			t.Fatalf("no proof: verdict %v", verdict)
 		}
 	}
 	g = gate(t, &scripted{errs: []error{fmt.Errorf("x: %w", access.ErrForbidden)}})
-	if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != access.Forbidden {
-		t.Errorf("forbidden: verdict %d", verdict)
+	if _, verdict, _ := g.Admit(handshake("/mqtt"), "192.0.2.1"); verdict != reason.Forbidden {
+		t.Errorf("forbidden: verdict %v", verdict)
 	}
 }
 

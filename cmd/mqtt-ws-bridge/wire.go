@@ -185,13 +185,14 @@ func (p *process) wireBridge() error {
 		up = p.pool
 	}
 	reg := p.registry
+	p.quotas = quota.New(quotaOptions(&p.cfg.Quotas))
 	p.bridge = bridge.New(bridge.Options{
-		Upstream: up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Register: p.eventLoops(), Budget: p.budget, Memory: memoryLimits(p.cfg),
+		Admission: p.admission(),
+		Upstream:  up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Register: p.eventLoops(), Budget: p.budget, Memory: memoryLimits(p.cfg),
 		Revoked:     p.revoked,
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridgeLimits(p.cfg),
 	})
-	p.quotas = quota.New(quotaOptions(&p.cfg.Quotas))
 	p.admin = admin.NewServer(admin.Options{
 		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
 		Unready: p.unready, Notes: p.notes,
@@ -263,21 +264,19 @@ func packetSize(size config.Size) int {
 }
 
 func (p *process) admit(r *http.Request) string {
-	if why := p.bridge.Admit(r.RemoteAddr); why != nil {
-		return why.Label
-	}
-	if why := p.quotas.Admit(host(r.RemoteAddr)); why != nil {
-		return why.Label
-	}
-	if p.access != nil {
-		if label := p.access.current().admit(r); label != "" {
-			return label
-		}
-	}
-	if why := p.quotas.AdmitIdentity(identity(r)); why != nil {
+	if why := p.bridge.AdmitDevice(&bridge.Applicant{Address: host(r.RemoteAddr), Request: r}); why != nil {
 		return why.Label
 	}
 	return ""
+}
+
+// admission is what quotas and access contribute to the order in which the bridge refuses devices.
+func (p *process) admission() bridge.Admission {
+	parts := bridge.Admission{Address: p.quotas.Admit, Identity: p.quotas.AdmitIdentity}
+	if p.access != nil {
+		parts.Identify = func(a *bridge.Applicant) *reason.Reason { return p.access.current().admit(a) }
+	}
+	return parts
 }
 
 // health tells load balancers what the next device would hear, as /readyz tells the operator.

@@ -285,32 +285,22 @@ func attemptOf(r *http.Request) *attempt {
 	return v
 }
 
-// admit returns the label of the reason for which the device is refused, "" if it is let in.
-func (d *accessControl) admit(r *http.Request) string {
-	v := attemptOf(r)
+// admit finds out who a device is, and says why it is refused, or nil.
+func (d *accessControl) admit(a *bridge.Applicant) (why *reason.Reason) {
+	v := attemptOf(a.Request)
 	if v == nil {
-		return reason.Internal.Label
+		return reason.Internal
 	}
 	if d.gate == nil {
-		return ""
+		return nil
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), d.admitTime)
+	ctx, cancel := context.WithTimeout(a.Request.Context(), d.admitTime)
 	defer cancel()
-	var verdict access.Verdict
-	v.id, verdict, v.err = d.gate.Admit(r.WithContext(ctx), host(r.RemoteAddr))
-	switch verdict {
-	case access.Admitted:
-		return ""
-	case access.Unauthorized:
-		return reason.Unauthorized.Label
-	case access.Forbidden:
-		return reason.Forbidden.Label
-	case access.Throttled:
-		return reason.AuthThrottled.Label
-	case access.Busy:
-		return reason.AuthBusy.Label
+	v.id, why, v.err = d.gate.Admit(a.Request.WithContext(ctx), a.Address)
+	if v.id != nil {
+		a.Identity = v.id.Subject
 	}
-	return reason.AuthUnavailable.Label
+	return why
 }
 
 // pass is what the device of a request that was admitted gets.
