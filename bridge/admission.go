@@ -167,9 +167,7 @@ func (b *Bridge) refuseIdentity(a *Applicant) *reason.Reason {
 func (b *Bridge) refusePass(a *Applicant) *reason.Reason { return a.pass.Refuse }
 
 func (b *Bridge) refuseConnect(a *Applicant) (why *reason.Reason) {
-	if a.session.policed != nil {
-		why, a.err = a.session.judgeConnect(a.connect, a.packet)
-	}
+	why, a.err = a.session.inspectConnect(a.connect, a.packet)
 	return why
 }
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -21,7 +21,7 @@ func (s *scene) accepted(hello, ack []byte) {
 }
 
 // taking brings a device of MQTT 5 with a policy online that takes packets of so many bytes.
-func taking(t testing.TB, most byte, policy bridge.Policy) *scene {
+func taking(t testing.TB, most byte, policy police.Policy) *scene {
 	t.Helper()
 	s := &scene{rig: newRig(t, nil), v: mqttio.V5}
 	s.pass.Policy = policy

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -14,8 +15,8 @@ import (
 // openPolicy allows everything, below the mount that it is.
 type openPolicy string
 
-func (p openPolicy) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
-	return bridge.Terms{Mount: mqttio.Mount(p)}, nil
+func (p openPolicy) Connect([]byte, *mqttio.Connect) (police.Terms, error) {
+	return police.Terms{Mount: mqttio.Mount(p)}, nil
 }
 func (openPolicy) MayPublish([]byte) bool   { return true }
 func (openPolicy) MaySubscribe([]byte) bool { return true }
@@ -24,7 +25,7 @@ func (openPolicy) MayReceive([]byte) bool   { return true }
 // BenchmarkPolicy moves 64 messages of 128 bytes up in one frame: without a policy, with one that allows all, and with one that moves
 // all below a mount. What the policy itself takes to decide comes on top: see package topic.
 func BenchmarkPolicy(b *testing.B) {
-	for name, policy := range map[string]bridge.Policy{"none": nil, "asked": openPolicy(""), "mount": openPolicy("tenants/acme/")} {
+	for name, policy := range map[string]police.Policy{"none": nil, "asked": openPolicy(""), "mount": openPolicy("tenants/acme/")} {
 		b.Run(name, func(b *testing.B) {
 			grows := 0
 			if name == "mount" {

@@ -10,33 +10,13 @@ import (
 	"mqtt-ws-bridge/mqttio"
 )
 
-// inspectDown looks at a packet from the broker. It reports whether the pump goes on.
-func (s *session) inspectDown(p *mqttio.Packet) bool {
-	kind := p.Header.Type()
-	if stage(s.stage.Load()) != stageOnline {
-		return s.inspectAnswer(p)
-	}
-	switch kind {
-	case mqttio.TypeConnack:
-		s.dropDown(p) // what came before it was good
-		s.end(reason.BrokerMalformed, errSecondConnack)
-		return false
-	case mqttio.TypeDisconnect: // MQTT 5 only
-		err := disconnectError(p, s.connect.version) // before the packet's bytes are given back
-		s.flushDown()
-		s.end(reason.BrokerDisconnect, err)
-		return false
-	}
-	return true
-}
-
 var (
 	errSecondConnack = errors.New("second CONNACK")
 	errNotConnack    = errors.New("the broker's first packet is neither CONNACK nor AUTH")
 )
 
-// inspectAnswer looks at what the broker says to CONNECT: CONNACK, or AUTH in an MQTT 5 enhanced authentication.
-func (s *session) inspectAnswer(p *mqttio.Packet) bool {
+// lookAnswer looks at what the broker says to CONNECT: CONNACK, or AUTH in an MQTT 5 enhanced authentication.
+func (s *session) lookAnswer(p *mqttio.Packet) bool {
 	switch p.Header.Type() {
 	case mqttio.TypeAuth: // an answer to CONNECT [MQTT-4.12.0-2]: what is late from now on may be the device's part
 		s.brokerAnswered()
@@ -53,15 +33,13 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 	}
 	s.brokerAnswered()
 	if ack.Code != 0 {
-		s.flushDown()
+		s.flush(&s.down)
 		s.end(reason.BrokerRefused, fmt.Errorf("CONNACK %s", mqttio.ConnackText(ack.Code, s.connect.version)))
 		return false
 	}
 	if s.quota != nil {
 		if why := s.quota.Accepted(); why != nil { // the device gets a CONNACK of the bridge's instead
-			s.dropDown(p)
-			s.end(why, nil)
-			return false
+			return s.refuse(&s.down, p, why, nil)
 		}
 	}
 	if ack.HasServerKeepAlive {
@@ -70,12 +48,21 @@ func (s *session) inspectAnswer(p *mqttio.Packet) bool {
 		s.leaveSilenceToMQTT(drive.BrokerEnd)
 	}
 	s.b.metrics.connects.Observe((s.b.now() - s.began).Seconds())
-	if s.policed != nil {
-		s.policed.accepted(&ack, s.connect.version)
-	}
+	s.inspector.Accepted(&ack)
+	s.toBroker.SetMost(ack.MaximumPacketSize)
 	s.traceBegan()
-	s.accepted, s.connect.username = true, ""
-	return s.flushDown() // what the device is told from now on depends on whether it has CONNACK
+	s.connect.username = ""
+	if !s.flush(&s.down) {
+		return false
+	}
+	s.enter(stageOnline, 0) // what the device is told from now on depends on whether it has CONNACK
+	if err := s.toDevice.Open(); err != nil {
+		s.end(reason.DeviceLost, err)
+		return false
+	}
+	s.memory.accept()
+	s.rouse() // who waits may have moved to the other share
+	return true
 }
 
 // brokerAnswered notes that the broker has answered CONNECT; the first answer counts.

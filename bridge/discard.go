@@ -63,7 +63,7 @@ func (s *session) noteQuiet(toBroker uint32, still time.Duration) {
 
 // brokerHasAll reports whether the broker has read long ago what the device sent: then no reset can take anything from it.
 func (s *session) brokerHasAll() bool {
-	if s.brokerBusy.Load()+1 != s.brokerQuiet.Load() {
+	if s.toBroker.Progress()+1 != s.brokerQuiet.Load() {
 		return false
 	}
 	s.mu.Lock()

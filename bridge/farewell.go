@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"mqtt-ws-bridge/bridge/leg"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -11,12 +12,13 @@ import (
 // closeBrokerWrite ends the direction to the broker. It reads everything the device sent, then the end: a device that sent
 // no DISCONNECT has its will published.
 func (s *session) closeBrokerWrite() {
-	s.leaveForDevice()
-	type halfCloser interface{ CloseWrite() error }
-	if h, ok := s.broker.Conn.(halfCloser); ok && h.CloseWrite() == nil {
+	if s.broker.Conn == nil {
 		return
 	}
-	s.broker.Close()
+	_ = s.toBroker.Farewell(s.leaveForDevice()) // the broker may have gone
+	if s.toBroker.CloseWrite() != nil {
+		s.broker.Close()
+	}
 }
 
 // goodbyeSaid reports whether sayGoodbye has begun.
@@ -28,14 +30,14 @@ func (s *session) goodbyeSaid() bool {
 
 // sayGoodbye tells the device why the session ends, in the words that it understands now, and closes its connection.
 func (s *session) sayGoodbye() {
-	s.mu.Lock()
-	s.farewell = true
-	s.mu.Unlock()
 	c := s.cause.Load()
 	if c == nil { // both pumps ended without a cause: that cannot be
 		c = &cause{reason.Internal, errors.New("session without a cause")}
 		s.cause.Store(c)
 	}
+	s.mu.Lock()
+	s.farewell = true
+	s.mu.Unlock()
 	if c.reason.Close == 0 {
 		s.dev.Close()
 		return
@@ -47,23 +49,34 @@ func (s *session) sayGoodbye() {
 
 // sayPacket sends CONNACK or DISCONNECT, where the device awaits or understands it.
 func (s *session) sayPacket(c *cause) {
-	s.devMu.Lock()
-	defer s.devMu.Unlock()
-	s.devDone = true
 	buf := s.farewellPacket(c, c.reason.String())
-	if s.tooLarge(buf) {
+	if !s.toDevice.Takes(buf) { // [MQTT-3.2.2-19] [MQTT-3.14.2-3]
 		buf = s.farewellPacket(c, "")
 	}
-	if len(buf) == mqttio.Headroom || s.tooLarge(buf) || s.devPart { // inside a long packet nothing can be said but the close frame
-		return
+	if !s.toDevice.Takes(buf) {
+		buf = nil
 	}
-	_ = s.dev.WriteFrames(buf, []int{len(buf)})
+	_ = s.toDevice.Farewell(buf) // the device may have gone; inside a long packet nothing can be said but the close frame
 }
 
-// tooLarge reports whether the device would not take a packet of the bridge's own [MQTT-3.1.2-24] [MQTT-3.2.2-19] [MQTT-3.14.2-3].
-func (s *session) tooLarge(buf []byte) bool {
-	limit := s.connect.maxPacket
-	return limit > 0 && uint64(len(buf)-mqttio.Headroom) > uint64(limit)
+// leaveForDevice is DISCONNECT where no will is due for a device that did not say it, and otherwise nothing. Here it is decided whether the
+// broker publishes a will: without a DISCONNECT it does. Called when the pump up has ended.
+func (s *session) leaveForDevice() []byte {
+	if c := s.cause.Load(); c == nil || !s.endsQuietly(c.reason) {
+		return nil
+	}
+	return append(leg.NewPacket(), byte(mqttio.TypeDisconnect)<<4, 0)
+}
+
+// endsQuietly reports whether no will is due when the session of a device that the broker has heard of ends for this reason.
+func (s *session) endsQuietly(r *reason.Reason) bool {
+	switch r {
+	case reason.Expired, reason.Revoked:
+		return s.b.denial.expireQuietly
+	case reason.IdentityConnections, reason.IdentityRate: // the device was refused: it never was there
+		return true
+	}
+	return false
 }
 
 // farewellPacket makes CONNACK or DISCONNECT, after Headroom bytes; nothing follows them where there is nothing to say.

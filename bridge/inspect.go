@@ -16,54 +16,29 @@ const longInspection = 4 << 10
 // inspections is how many long inspections there are at a time: they leave at least half of the processors to all others.
 func inspections() int { return max(1, runtime.GOMAXPROCS(0)/2) }
 
-// beginInspection is called before the topic filters of a packet are looked at, and endInspection after that, before anything is written.
-// Where the inspection is long it waits until it may be one of those under way, which addresses take in rotation. False: the session has
-// ended meanwhile.
-func (s *session) beginInspection(p *mqttio.Packet) bool {
-	s.filterBytes += len(p.Bytes)
-	if s.filterBytes <= longInspection {
+// inspectFilters is inspect for a packet with topic filters. Where that is long it waits until it may be one of those under way, which
+// addresses take in rotation.
+func (s *session) inspectFilters(pkt *mqttio.Packet) bool {
+	if s.inspector == nil {
 		return true
 	}
+	if s.up.filterBytes += len(pkt.Bytes); s.up.filterBytes <= longInspection {
+		return s.inspect(&s.up, pkt)
+	}
 	s.driver.Block()
-	s.inspecting = s.b.inspecting.AcquireUntil(s.stop, s.neighbors()) == nil
-	return s.inspecting
+	if s.b.inspecting.AcquireUntil(s.stop, s.neighbors()) != nil {
+		return false
+	}
+	s.inspecting = true
+	v := s.inspector.Up(pkt)
+	s.endInspection() // before anything is written
+	return v == nil || s.obey(&s.up, pkt, v)
 }
 
+// endInspection ends a long inspection, if one is under way.
 func (s *session) endInspection() {
 	if s.inspecting {
 		s.inspecting = false
 		s.b.inspecting.Release(s.neighbors())
 	}
-}
-
-// tooManyFilters reports whether a SUBSCRIBE has more topic filters than one may have, and how many it has then.
-func (s *session) tooManyFilters(p *mqttio.Packet) (filters int, tooMany bool) {
-	const shortest = 4 // bytes of an entry
-	most := s.b.limits().SubscribeFilters
-	if most == 0 || p.Header.Remaining/shortest <= most {
-		return 0, false
-	}
-	sub, err := mqttio.ParseSubscribe(p.Header, p.Bytes, s.connect.version)
-	if err != nil {
-		return 0, false // it was checked
-	}
-	for range sub.All() {
-		filters++
-	}
-	return filters, filters > most
-}
-
-// refuseSubscribe answers every topic filter of a SUBSCRIBE that has too many.
-func (s *session) refuseSubscribe(p *mqttio.Packet, filters int) bool {
-	sub, err := mqttio.ParseSubscribe(p.Header, p.Bytes, s.connect.version)
-	if err != nil {
-		return true // it was checked
-	}
-	s.b.metrics.exceeded(quotaFilters)
-	codes := make([]byte, filters)
-	for i := range codes {
-		codes[i] = failure(s.connect.version, mqttio.CodeQuotaExceeded)
-	}
-	suback := mqttio.AppendSuback(ownPacket(), s.connect.version, sub.PacketID, codes)
-	return s.omitUp(p) && s.reply(suback)
 }

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -231,7 +232,7 @@ func (*panicPolicy) MaySubscribe([]byte) bool { panic("filter") }
 func TestInspectionPanics(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, nil)
-		subscribe := func(policy bridge.Policy) *scene {
+		subscribe := func(policy police.Policy) *scene {
 			r.pass.Policy = policy
 			s := &scene{rig: r, v: mqttio.V311}
 			s.online()

@@ -4,6 +4,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"mqtt-ws-bridge/bridge/leg"
 )
 
 // A session costs memory in two ways. What it has in any case, its goroutines, connections and smallest buffers, is counted
@@ -169,7 +171,7 @@ func newMemory(l MemoryLimits) *memory {
 type holder struct {
 	memory *memory
 	now    func() time.Duration // of the bridge
-	read   [2]*atomic.Uint64    // bytes of the session, from either end
+	read   [2]*leg.Leg          // the ends, which count the bytes that were read from them
 
 	mu       sync.Mutex
 	share    *share        // guarded by mu, as all below
@@ -232,7 +234,7 @@ func (h *holder) move() {
 const littleOwn = 8 << 10
 
 // allRead returns how many bytes the session has read.
-func (h *holder) allRead() uint64 { return h.read[0].Load() + h.read[1].Load() }
+func (h *holder) allRead() uint64 { return h.read[0].Bytes() + h.read[1].Bytes() }
 
 // holding returns how much memory of which share the session has, and for how long. The buffer of a busy session is never empty, but what
 // it contains changes: once the session has read more than that, all of it has been passed on. This tells nothing of what the bridge
@@ -249,8 +251,8 @@ func (h *holder) holding(now time.Duration) holding {
 	return holding{share: h.share, bytes: bytes, age: now - h.renewed, since: now - h.since}
 }
 
-// remember counts bytes that the bridge remembers for the session; below 0, that it has forgotten. It reports whether there was room.
-func (h *holder) remember(n int64) bool {
+// Remember counts bytes that the bridge remembers for the session; below 0, that it has forgotten. It reports whether there was room.
+func (h *holder) Remember(n int64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	switch {

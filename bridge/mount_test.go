@@ -9,6 +9,7 @@ import (
 	"testing/synctest"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -303,7 +304,7 @@ func (s *scene) resume() {
 func TestResumedSessionWithoutRules(t *testing.T) {
 	for name, pass := range map[string]bridge.Pass{
 		"a quota alone":          {},
-		"a policy without rules": {Policy: &policyFake{terms: bridge.Terms{ReceivesAll: true}}},
+		"a policy without rules": {Policy: &policyFake{terms: police.Terms{ReceivesAll: true}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubbles(t, func(t *testing.T, v mqttio.Version) {

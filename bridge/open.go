@@ -33,24 +33,25 @@ func (s *session) readConnect() (c mqttio.Connect, ok bool) {
 		switch {
 		case err == mqttio.ErrShort:
 			s.up.note()
-			if !s.fillUp() {
+			if !s.fill(&s.up) {
 				return c, false
 			}
 			continue
 		case err != nil:
-			s.end(connectReason(err), err)
+			s.end(reason.OfConnect(err), err)
 			return c, false
 		}
 		if c, err = mqttio.ParseConnect(p.Bytes); err != nil {
-			s.connect.version, s.connect.maxPacket = c.Answer, c.MaximumPacketSize
-			s.end(connectReason(err), err)
+			s.connect.version = c.Answer
+			s.toDevice.SetMost(c.MaximumPacketSize)
+			s.end(reason.OfConnect(err), err)
 			return c, false
 		}
 		if c.Version == mqttio.V31 {
 			p.Bytes[0] = byte(mqttio.TypeConnect) << 4 // as the stream has it of other packets
 		}
-		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), maxPacket: c.MaximumPacketSize,
-			takesAliases: c.TopicAliasMaximum > 0, username: usernameForLog(&c)}
+		s.connect = connectInfo{version: c.Version, clientID: forLog(c.ClientID), username: usernameForLog(&c)}
+		s.toDevice.SetMost(c.MaximumPacketSize)
 		s.traceConnect(&c)
 		a := Applicant{session: s, connect: &c, packet: p.Bytes}
 		if why := s.b.refuse(onConnect, &a); why != nil {
@@ -74,20 +75,6 @@ func usernameForLog(c *mqttio.Connect) string {
 	}
 	name, _, _ := bytes.Cut(c.Username, []byte("?"))
 	return forLog(name)
-}
-
-// connectReason says for which reason a first packet is refused.
-func connectReason(err error) *reason.Reason {
-	var e *mqttio.Error
-	switch {
-	case errors.Is(err, mqttio.ErrTooLarge):
-		return reason.ConnectTooLarge
-	case errors.Is(err, mqttio.ErrNotConnect):
-		return reason.NotConnect
-	case errors.As(err, &e) && e.Code == mqttio.CodeVersion:
-		return reason.MQTTVersion
-	}
-	return reason.ConnectMalformed
 }
 
 // dial connects to a broker, once fewer than Dials are doing so.
@@ -116,7 +103,7 @@ func (s *session) dial(c *mqttio.Connect) (ok bool) {
 		return false
 	}
 	if !socket.Counts(broker.Conn) {
-		s.brokerPiece = writePiece
+		s.brokerConn.piece = writePiece
 	}
 	broker.metrics = s.b.metrics.brokers.opened(broker.Name)
 	s.mu.Lock()
@@ -140,38 +127,24 @@ func (s *session) dialing(cancel context.CancelFunc) {
 func (s *session) passConnect() bool {
 	s.enter(stageConnack, s.b.limits().ConnackTimeout)
 	s.asked = s.b.now()
-	if s.policed != nil && s.policed.connect != nil {
-		ok := s.writeBroker(s.policed.connect)
-		s.policed.connect = nil // it holds a password
-		s.up.tally.flush()
-		s.up.stream.Done()
-		return ok
+	connect := s.rewritten
+	if s.rewritten = nil; connect == nil { // it holds a password
+		return s.flush(&s.up)
 	}
-	return s.flushUp()
+	return s.replace(&s.up, connect)
 }
 
-// fillUp reads once from the device. It reports whether to go on.
-func (s *session) fillUp() bool {
-	if !s.driver.Serving() {
-		s.up.letOthers()
+// inspectConnect asks the inspector about CONNECT. c is then what the broker gets.
+func (s *session) inspectConnect(c *mqttio.Connect, pkt []byte) (*reason.Reason, error) {
+	connect, why, err := s.inspector.Connect(c, pkt)
+	if why != nil {
+		return why, err
 	}
-	s.filterBytes = 0
-	n, err := s.up.stream.Fill(s.dev)
-	if n > 0 { // an error that came with the last bytes comes again
-		s.upBytes.Add(uint64(n))
-		s.read(drive.DeviceEnd, n)
-		return true
+	s.up.stream.Grow = s.inspector.Grows()
+	if connect != nil {
+		s.rewritten, s.connect.clientID = append(make([]byte, mqttio.Headroom), connect...), forLog(c.ClientID)
 	}
-	switch {
-	case err == nil:
-		return true
-	case err == mqttio.ErrNoMemory:
-		return s.awaitMemory(&s.up)
-	case s.nothingYet(err):
-		return !s.driver.Pausing()
-	}
-	s.end(deviceReason(err), nonEOF(err))
-	return false
+	return nil, nil
 }
 
 // labeled is an error that has its own row in the table of reasons.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -18,13 +19,13 @@ import (
 // policyFake allows the topics and filters that begin with "ok".
 type policyFake struct {
 	refuse bool
-	terms  bridge.Terms
+	terms  police.Terms
 	asked  []string
 }
 
-func (p *policyFake) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
+func (p *policyFake) Connect([]byte, *mqttio.Connect) (police.Terms, error) {
 	if p.refuse {
-		return bridge.Terms{}, errors.New("the policy says no")
+		return police.Terms{}, errors.New("the policy says no")
 	}
 	return p.terms, nil
 }
@@ -38,7 +39,7 @@ func (p *policyFake) MaySubscribe(filter []byte) bool { return bytes.HasPrefix(f
 
 func (p *policyFake) MayReceive(topic []byte) bool { return bytes.HasPrefix(topic, []byte("ok")) }
 
-func passWith(p bridge.Policy) func() bridge.Pass {
+func passWith(p police.Policy) func() bridge.Pass {
 	return func() bridge.Pass { return bridge.Pass{Policy: p} }
 }
 
@@ -346,7 +347,7 @@ func TestAnswersWaitForEver(t *testing.T) {
 func TestConnectIsReplaced(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := &scene{rig: newRig(t, nil), v: v}
-		s.pass.Policy = &policyFake{terms: bridge.Terms{Connect: connect(v, "another", 60)}}
+		s.pass.Policy = &policyFake{terms: police.Terms{Connect: connect(v, "another", 60)}}
 		s.upgrade()
 		s.dev.send(s.connect(), publish(v, "ok", "x"))
 		s.br = s.broker()

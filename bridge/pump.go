@@ -3,23 +3,56 @@ package bridge
 import (
 	"errors"
 	"io"
-	"net"
 	"runtime"
 	"sync/atomic"
 
 	"mqtt-ws-bridge/bridge/drive"
+	"mqtt-ws-bridge/bridge/leg"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
 
-// pump is one direction of a session. Owned by the goroutine that runs it; read by others when that has ended.
+// pump is one direction of a session: it reads packets from one end, has each inspected, and writes them to the other. Owned by the
+// goroutine that runs it; read by others when that has ended.
 type pump struct {
-	stream  mqttio.Stream
-	buffers buffers
-	tally   tally
-	usage   usage
+	*side
+	from, to    *leg.Leg
+	stream      mqttio.Stream
+	buffers     buffers
+	tally       tally
+	usage       usage
+	answers     int  // bytes of the bridge's own for the end that is read from, which no write was tried for yet
+	dropping    bool // the rest of a long packet does not go on
+	filterBytes int  // of packets with topic filters since the last read
 	// partial says that a packet has begun and is not whole. The pump changes it, and the watch reads it.
 	partial atomic.Bool
+}
+
+// side is what differs between the two ends that a pump reads from.
+type side struct {
+	end         drive.End
+	malformed   func(error) *reason.Reason // what the end sent is not MQTT
+	lost        *reason.Reason             // the other end cannot be written to
+	tooLarge    *reason.Reason             // the end does not take an answer of the bridge's
+	unanswered  *reason.Reason             // too many of those wait
+	errTooMany  error
+	waitsAnswer bool // an answer may wait for a write to the end that is under way
+}
+
+// The sides. The pump down never waits for a write to the broker, which may wait for the broker, and the broker for us to read.
+var sides = [2]side{
+	mqttio.Up: {
+		end:       drive.DeviceEnd,
+		malformed: reason.OfPacket, lost: reason.BrokerLost, tooLarge: reason.AnswerTooLarge, unanswered: reason.PublishDenied,
+		errTooMany: errors.New("too many forbidden packets before they could be answered"), waitsAnswer: true,
+	},
+	mqttio.Down: {
+		end:       drive.BrokerEnd,
+		malformed: func(error) *reason.Reason { return reason.BrokerMalformed }, lost: reason.DeviceLost, tooLarge: reason.BrokerPacketSize,
+		unanswered: reason.BrokerMalformed,
+		errTooMany: errors.New("too many messages that the device may not have before they could be answered"),
+	},
 }
 
 // letOthers lets other goroutines run before a read that is likely to find nothing. Until it is our turn again more may have come,
@@ -38,260 +71,208 @@ func (p *pump) note() bool {
 	return true
 }
 
-// pumpUp moves packets from the device to the broker until the session ends or pauses.
-func (s *session) pumpUp() {
-	for !s.ending() && s.moveUp() && s.fillUp() {
+// pass moves packets in one direction until the session ends or pauses.
+func (s *session) pass(p *pump) {
+	for !s.ending() && s.move(p) && s.fill(p) {
 	}
 }
 
-// moveUp passes on what was read from the device. It reports whether there is to be read more.
-func (s *session) moveUp() bool {
-	st := &s.up.stream
-	for {
-		p, err := st.Next()
-		switch {
-		case err == nil:
-			s.up.tally.add(&p)
-			if !s.lookUp(&p) {
-				return false
-			}
-		case err == mqttio.ErrShort:
-			return s.flushUp() && s.up.note() && s.hold(&s.up)
-		case err == mqttio.ErrRunFull:
-			if !s.flushUp() || !s.hold(&s.up) {
-				return false
-			}
-		default:
-			s.flushUp() // what came before the bad packet was good
-			s.end(packetReason(err), err)
-			return false
-		}
-	}
-}
-
-// lookUp looks at a packet, or a part of one, from the device. It reports whether the pump goes on.
-func (s *session) lookUp(p *mqttio.Packet) bool {
-	if p.First && !s.inspectUp(p) {
-		return false
-	}
-	if p.Header.Type() == mqttio.TypeSubscribe {
-		if filters, tooMany := s.tooManyFilters(p); tooMany {
-			return s.refuseSubscribe(p, filters)
-		}
-	}
-	return s.policed == nil || s.judgeUp(p)
-}
-
-// inspectUp looks at a packet from the device. It reports whether the pump goes on.
-func (s *session) inspectUp(p *mqttio.Packet) bool {
-	switch p.Header.Type() {
-	case mqttio.TypeConnect:
-		s.dropUp(p)
-		s.end(reason.Protocol, errSecondConnect)
-		return false
-	case mqttio.TypeDisconnect:
-		s.leaving.Store(true) // the broker may close before we are back from telling it
-		s.flushUp()
-		s.end(reason.Disconnect, nil)
-		return false
-	case mqttio.TypeSubscribe:
-		s.traceSubscribe(p)
-	}
-	return true
-}
-
-var errSecondConnect = errors.New("second CONNECT [MQTT-3.1.0-2]")
-
-// flushUp writes the run to the broker in one write.
-func (s *session) flushUp() bool {
-	run, ends := s.up.stream.Run()
-	if len(ends) > 0 {
-		if !s.writeBroker(run[mqttio.Headroom:]) {
-			return false
-		}
-		s.up.tally.flush()
-	}
-	s.up.stream.Done()
-	return s.sendReplies()
-}
-
-// flushUpBefore writes the run without the packet, or part of one, just found, which is forgotten.
-func (s *session) flushUpBefore() bool {
-	run, ends := s.up.stream.RunBefore()
-	if len(ends) > 0 && !s.writeBroker(run[mqttio.Headroom:]) {
-		return false
-	}
-	s.up.tally.flush()
-	s.up.stream.Done()
-	return s.sendReplies()
-}
-
-// dropUp takes the packet, or part of one, just found out of what goes to the broker, and writes what came before it.
-func (s *session) dropUp(p *mqttio.Packet) bool {
-	s.up.tally.drop(p)
-	return s.flushUpBefore()
-}
-
-// omitUp is dropUp without the write: a device that sends many forbidden packets does not cause one for each.
-func (s *session) omitUp(p *mqttio.Packet) bool {
-	s.up.tally.drop(p)
-	s.up.stream.Drop()
-	return true
-}
-
-// writeBroker writes packets of the device to the broker. Called by the pump up.
-func (s *session) writeBroker(packets []byte) bool {
-	if s.policed != nil {
-		return s.writeToBroker(packets)
-	}
-	return s.writeNow(packets)
-}
-
-func (s *session) writeNow(packets []byte) bool {
-	for len(packets) > 0 {
-		n := len(packets)
-		if s.brokerPiece > 0 {
-			n = min(n, s.brokerPiece)
-		}
-		s.brokerBusy.Add(1)
-		_, err := s.broker.Write(packets[:n])
-		s.brokerBusy.Add(1)
-		if err != nil {
-			s.end(reason.BrokerLost, err)
-			return false
-		}
-		packets = packets[n:]
-	}
-	return true
-}
-
-// pumpDown moves packets from the broker to the device until the session ends or pauses.
-func (s *session) pumpDown() {
-	for !s.ending() && s.moveDown() && s.fillDown() {
-	}
-}
-
-// moveDown passes on what was read from the broker. It reports whether there is to be read more.
-func (s *session) moveDown() bool {
-	st := &s.down.stream
+// move passes on what was read. It reports whether there is to be read more.
+func (s *session) move(p *pump) bool {
 	for !s.ending() {
-		p, err := st.Next()
+		pkt, err := p.stream.Next()
 		switch {
 		case err == nil:
-			s.down.tally.add(&p)
-			if p.First && !s.inspectDown(&p) || s.policed != nil && !s.judgeDown(&p) {
+			p.tally.add(&pkt)
+			if !s.look(p, &pkt) {
 				return false
 			}
 		case err == mqttio.ErrShort:
-			return s.flushDown() && s.down.note() && s.hold(&s.down)
+			return s.flush(p) && p.note() && s.hold(p)
 		case err == mqttio.ErrRunFull:
-			if !s.flushDown() || !s.hold(&s.down) {
+			if !s.flush(p) || !s.hold(p) {
 				return false
 			}
 		default:
-			s.flushDown()
-			s.end(reason.BrokerMalformed, err)
+			s.flush(p) // what came before the bad packet was good
+			s.end(p.malformed(err), err)
 		}
 	}
 	return false
 }
 
-// fillDown reads once from the broker. It reports whether to go on.
-func (s *session) fillDown() bool {
-	if !s.driver.Serving() {
-		s.down.letOthers()
+// look looks at a packet, or a part of one, and does what becomes of it. It reports whether the pump goes on.
+func (s *session) look(p *pump, pkt *mqttio.Packet) bool {
+	if p == &s.up {
+		return s.lookUp(pkt)
 	}
-	n, err := s.down.stream.Fill(s.broker.Conn) // not s.broker: that would be copied to the heap
-	if n > 0 {                                  // an error that came with the last bytes, as TLS has it, comes again
-		s.downBytes.Add(uint64(n))
-		s.read(drive.BrokerEnd, n)
+	return s.lookDown(pkt)
+}
+
+// obey does what the inspector says of the packet that the stream found last.
+func (s *session) obey(p *pump, pkt *mqttio.Packet, v *police.Verdict) bool {
+	switch v.Action {
+	case police.Edit:
+		p.stream.Replace(v.Edit.Append)
+	case police.Replace:
+		return s.replace(p, v.Packet)
+	case police.Drop:
+		p.dropping = !pkt.Last
+		s.omit(p, pkt)
+	case police.End:
+		return s.refuse(p, pkt, v.Reason, v.Err)
+	}
+	if v.Answer.Packet != nil {
+		return s.answer(p, v.Answer)
+	}
+	return true
+}
+
+// refuse ends the session because of the packet at hand. What came before it was good and goes on. It is always false.
+func (s *session) refuse(p *pump, pkt *mqttio.Packet, why *reason.Reason, err error) bool {
+	p.tally.drop(pkt)
+	if s.flushBefore(p) {
+		s.end(why, err)
+	}
+	return false
+}
+
+// omit takes the packet, or part of one, at hand out of what goes on. It does not write: a device that sends many forbidden packets does not
+// cause a write for each.
+func (s *session) omit(p *pump, pkt *mqttio.Packet) {
+	p.tally.drop(pkt)
+	p.stream.Drop()
+}
+
+// replace passes other, which begins after Headroom bytes, on in place of the packet at hand, which stays counted.
+func (s *session) replace(p *pump, other []byte) bool {
+	run, ends := p.stream.RunBefore()
+	if !s.write(p, run, ends, false) || !s.write(p, other, []int{len(other)}, false) {
+		return false
+	}
+	p.tally.flush()
+	p.stream.Done() // other is counted with the buffer until here
+	return true
+}
+
+// flush writes the run in one write, each packet in a frame where the other end has frames.
+func (s *session) flush(p *pump) bool {
+	run, ends := p.stream.Run()
+	if !s.write(p, run, ends, p.stream.MidPacket() && !p.dropping) {
+		return false
+	}
+	if len(ends) > 0 {
+		p.tally.flush()
+	}
+	p.stream.Done()
+	return true
+}
+
+// flushBefore writes the run without the packet, or part of one, at hand, which is forgotten.
+func (s *session) flushBefore(p *pump) bool {
+	run, ends := p.stream.RunBefore()
+	if !s.write(p, run, ends, false) {
+		return false
+	}
+	p.tally.flush()
+	p.stream.Done()
+	return true
+}
+
+// write writes to the other end, and before that what answers there are for this one: who is slow there does not delay them.
+func (s *session) write(p *pump, buf []byte, ends []int, part bool) bool {
+	if !s.sendAnswers(p) {
+		return false
+	}
+	if len(ends) == 0 {
+		return true
+	}
+	if err := p.to.Write(buf, ends, part); err != nil {
+		s.end(p.lost, err)
+		return false
+	}
+	return true
+}
+
+// answersTogether is how many bytes of answers are gathered for one write.
+const answersTogether = 4 << 10
+
+// answer answers the end that is read from: when what was read is looked at, or as soon after that as it can be. It reports whether
+// the pump goes on.
+func (s *session) answer(p *pump, a police.Answer) bool {
+	switch p.from.Say(a.Packet, a.Kind, a.After) {
+	case nil:
+	case leg.ErrTooLarge:
+		s.end(p.tooLarge, nil)
+		return false
+	case leg.ErrNoMemory:
+		s.end(reason.MemoryShort, p.errTooMany)
+		return false
+	default:
+		s.end(p.unanswered, p.errTooMany)
+		return false
+	}
+	if p.answers += len(a.Packet); p.answers >= answersTogether {
+		return s.sendAnswers(p)
+	}
+	return true
+}
+
+// sendAnswers sends what answer has gathered.
+func (s *session) sendAnswers(p *pump) bool {
+	if p.answers == 0 {
+		return true
+	}
+	p.answers = 0
+	if err := p.from.Flush(p.waitsAnswer); err != nil {
+		s.end(s.other(p).lost, err)
+		return false
+	}
+	return true
+}
+
+// other is the pump that writes where p reads from.
+func (s *session) other(p *pump) *pump {
+	if p == &s.up {
+		return &s.down
+	}
+	return &s.up
+}
+
+// fill reads once. It reports whether to go on.
+func (s *session) fill(p *pump) bool {
+	if !s.driver.Serving() {
+		p.letOthers()
+	}
+	p.filterBytes = 0
+	n, err := p.stream.Fill(p.from)
+	if n > 0 { // an error that came with the last bytes, as TLS has it, comes again
+		s.read(p.end, n)
 		return true
 	}
 	switch {
 	case err == nil:
 		return true
 	case err == mqttio.ErrNoMemory:
-		return s.awaitMemory(&s.down)
+		return s.awaitMemory(p)
 	case s.nothingYet(err):
 		return !s.driver.Pausing()
-	case s.leaving.Load():
-		s.end(reason.Disconnect, nil)
-	case errors.Is(err, io.EOF):
-		s.end(reason.BrokerClosed, nil)
-	default:
-		s.end(reason.BrokerLost, err)
+	}
+	if p == &s.up {
+		s.end(deviceReason(err), nonEOF(err))
+	} else {
+		s.end(s.brokerReason(err))
 	}
 	return false
 }
 
-// flushDown writes the run to the device, one frame for each packet.
-func (s *session) flushDown() bool {
-	run, ends := s.down.stream.Run()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, s.down.stream.MidPacket()); err != nil {
-			s.end(reason.DeviceLost, err)
-			return false
-		}
-		s.down.tally.flush()
-	}
-	s.down.stream.Done()
-	return true
-}
-
-// flushDownBefore writes the run without the packet, or part of one, just found, which is forgotten.
-func (s *session) flushDownBefore() bool {
-	run, ends := s.down.stream.RunBefore()
-	if len(ends) > 0 {
-		if err := s.writeDevice(run, ends, false); err != nil {
-			s.end(reason.DeviceLost, err)
-			return false
-		}
-	}
-	s.down.tally.flush()
-	s.down.stream.Done()
-	return true
-}
-
-// dropDown takes the packet, or part of one, just found out of what goes to the device.
-func (s *session) dropDown(p *mqttio.Packet) bool {
-	s.down.tally.drop(p)
-	return s.flushDownBefore()
-}
-
-// writeDevice writes frames to the device; part says that the last of them does not end a packet.
-func (s *session) writeDevice(buf []byte, ends []int, part bool) error {
-	s.devMu.Lock()
-	defer s.devMu.Unlock()
-	if s.devDone {
-		return net.ErrClosed
-	}
-	s.devPart = part
-	if err := s.dev.WriteFrames(buf, ends); err != nil {
-		return err
-	}
-	if s.policed != nil {
-		s.policed.up.told = s.policed.up.seen
-	}
-	if s.accepted {
-		s.accepted = false
-		s.enter(stageOnline, 0)
-		s.devOpen = true
-		s.memory.accept()
-		s.rouse() // who waits may have moved to the other share
-	}
-	return s.writeOwn()
-}
-
-// packetReason says for which reason a packet of the device ends the session.
-func packetReason(err error) *reason.Reason {
-	var e *mqttio.Error
+// brokerReason says why reading from the broker ended.
+func (s *session) brokerReason(err error) (*reason.Reason, error) {
 	switch {
-	case errors.Is(err, mqttio.ErrControlPacketTooLarge):
-		return reason.ControlPacketTooLarge
-	case errors.Is(err, mqttio.ErrTooLarge):
-		return reason.PacketTooLarge
-	case errors.As(err, &e) && e.Code == mqttio.CodeProtocol:
-		return reason.Protocol
+	case s.leaving.Load():
+		return reason.Disconnect, nil
+	case errors.Is(err, io.EOF):
+		return reason.BrokerClosed, nil
 	}
-	return reason.Malformed
+	return reason.BrokerLost, err
 }

@@ -5,6 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -35,16 +36,9 @@ type usage struct {
 	throttled atomic.Uint32 // odd while the pump is throttled
 }
 
-// Kinds of quota beside those that are reasons.
-const (
-	quotaSubscriptions = "subscriptions"
-	quotaTopicLevels   = "topic-levels"
-	quotaFilters       = "subscribe-filters"
-)
-
 // quotaKinds are the values of the label quota.
 func quotaKinds() []string {
-	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), quotaSubscriptions, quotaTopicLevels, quotaFilters}
+	kinds := []string{mqttio.Up.String(), mqttio.Down.String(), police.QuotaSubscriptions, police.QuotaTopicLevels, police.QuotaFilters}
 	for _, r := range []*reason.Reason{
 		reason.AddressConnections, reason.AddressRate, reason.IdentityConnections, reason.IdentityRate, reason.ConnectRate, reason.ControlFlood,
 	} {
@@ -103,18 +97,4 @@ func (s *session) leaveQuota() {
 	if s.quota != nil {
 		s.quota.Leave()
 	}
-}
-
-// quotaPolicy is the policy of a session within the limits on topics and subscriptions; nil if there is nothing to ask.
-func (b *Bridge) quotaPolicy(p Policy) Policy {
-	if b.limits().TopicLevels == 0 && b.limits().Subscriptions == 0 {
-		return p
-	}
-	if p == nil {
-		p = anything{}
-	}
-	if b.limits().TopicLevels == 0 {
-		return p
-	}
-	return &shallow{p, b.limits().TopicLevels, b.metrics}
 }

@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge/drive"
+	"mqtt-ws-bridge/bridge/leg"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/mqttio"
 )
@@ -22,18 +24,19 @@ type session struct {
 	dev   Device
 	began time.Duration
 	// expires is when the device's proof of identity ends, as b.now(); 0: never.
-	expires time.Duration
-	asked   time.Duration // when the broker got CONNECT; set before the pumps start
-	policed *policed      // nil if the broker decides alone
-	quota   Quota         // nil: none
-	cost    int64         // bytes that the session has in any case
-	memory  *holder
-	stop    chan struct{} // closed by end; nil without a quota and a policy
+	expires   time.Duration
+	asked     time.Duration     // when the broker got CONNECT; set before the pumps start
+	inspector *police.Inspector // nil if the broker decides alone
+	quota     Quota             // nil: none
+	cost      int64             // bytes that the session has in any case
+	memory    *holder
+	stop      chan struct{} // closed by end; nil without a quota and a policy
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
-	connect     connectInfo
-	up, down    pump
-	brokerPiece int // bytes that are written to the broker at a time, where nothing else shows that it takes some; 0: any
+	connect    connectInfo
+	up, down   pump
+	brokerConn brokerConn
+	rewritten  []byte // CONNECT in place of the device's, until it is sent; after Headroom bytes
 
 	// Why the session ends; the first cause wins.
 	cause atomic.Pointer[cause]
@@ -49,28 +52,17 @@ type session struct {
 
 	leaving atomic.Bool // the device said DISCONNECT
 
-	// devMu is held across writes to the device: it keeps packets whole, as the lock of the connection keeps frames whole.
-	devMu   sync.Mutex
-	devPart bool       // the device has a part of a long packet
-	devDone bool       // the bridge's own last packet was sent, or none may be any more
-	devOpen bool       // the device has CONNACK
-	own     ownPackets // packets of the bridge's own that wait for one of these, or for acknowledgements before them
+	// The two ends. Whatever is written to them goes through these.
+	toDevice, toBroker leg.Leg
 
-	// Owned by pumpUp.
-	unsent      int  // bytes of own that no write was tried for yet
-	filterBytes int  // of packets with topic filters since the last read
-	inspecting  bool // the session is one of Bridge.inspecting
-
-	accepted bool // CONNACK is in the run that is to be written next. Owned by pumpDown.
+	// Owned by the pump up.
+	inspecting bool // the session is one of Bridge.inspecting
 
 	stage        atomic.Int32
 	deadline     atomic.Int64  // of the stage, as b.now(); 0: none
 	keepAlive    atomic.Int64  // the longest silence of the device, as a Duration; 0: none
 	keepAliveSet atomic.Bool   // that silence follows from a keep alive, not from the idle timeout
-	upBytes      atomic.Uint64 // read from the device
-	downBytes    atomic.Uint64 // read from the broker
-	brokerBusy   atomic.Uint32 // odd while a write to the broker is under way
-	brokerQuiet  atomic.Uint32 // one more than brokerBusy was when nothing had been written for a while; 0: that never was
+	brokerQuiet  atomic.Uint32 // one more than toBroker.Progress was when nothing had been written for a while; 0: that never was
 
 	watched watched // owned by the bridge's watch
 }
@@ -87,12 +79,9 @@ const (
 
 // connectInfo is what a session remembers of its CONNECT. Strings are cut for logs; the packet itself is not kept.
 type connectInfo struct {
-	version   mqttio.Version
-	clientID  string
-	username  string // until the broker accepts it; "" for none, or one that may be a secret
-	maxPacket uint32 // that the device takes, in MQTT 5; 0: any
-	// takesAliases says that the broker may use topic aliases.
-	takesAliases bool
+	version  mqttio.Version
+	clientID string
+	username string // until the broker accepts it; "" for none, or one that may be a secret
 }
 
 // cause is why a session ends.
@@ -111,7 +100,13 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits().PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
-	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now, read: [2]*atomic.Uint64{&s.upBytes, &s.downBytes}}
+	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now, read: [2]*leg.Leg{&s.toDevice, &s.toBroker}}
+	s.brokerConn.broker = &s.broker
+	s.toDevice.Init(dev, s.memory)
+	s.toBroker.Init(&s.brokerConn, s.memory)
+	_ = s.toBroker.Open() // nothing waits; the bridge says nothing there before the device is online
+	s.up.side, s.up.from, s.up.to = &sides[mqttio.Up], &s.toDevice, &s.toBroker
+	s.down.side, s.down.from, s.down.to = &sides[mqttio.Down], &s.toBroker, &s.toDevice
 	for _, p := range []*pump{&s.up, &s.down} {
 		p.buffers.holder, p.stream.Memory = s.memory, &p.buffers
 	}
@@ -119,12 +114,11 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	if !pass.Expires.IsZero() {
 		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
 	}
-	if policy := b.quotaPolicy(pass.Policy); policy != nil {
-		s.policed = &policed{policy: policy, noRetain: pass.NoRetain && pass.Policy != nil, subs: newSubscriptions(b.limits().Subscriptions)}
+	if s.inspector = b.inspector(pass, s.memory); s.inspector != nil {
 		s.up.stream.Copies, s.down.stream.Copies = 1, 1 // what goes on in place of what came
 		s.up.stream.MinPart = mqttio.MaxWhole           // so that the properties of a long PUBLISH are there to be looked at
 	}
-	if s.quota != nil || s.policed != nil {
+	if s.quota != nil || s.inspector != nil {
 		s.stop = make(chan struct{})
 	}
 	s.driver.Init((*task)(s))

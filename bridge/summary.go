@@ -95,7 +95,7 @@ func (s *session) summary(c *cause) []slog.Attr {
 	}
 	attrs = append(attrs,
 		slog.Duration(keyDuration, (s.b.now()-s.began).Round(time.Millisecond)),
-		direction(keyUp, &s.up, s.upBytes.Load()), direction(keyDown, &s.down, s.downBytes.Load()))
+		direction(keyUp, &s.up, s.toDevice.Bytes()), direction(keyDown, &s.down, s.toBroker.Bytes()))
 	if c.err != nil {
 		attrs = append(attrs, slog.String(keyError, forLogUpTo(loggedError, c.err.Error())))
 	}

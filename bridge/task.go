@@ -19,21 +19,13 @@ func (t *task) session() *session { return (*session)(t) }
 // Run moves packets one way until the session ends or pauses.
 func (t *task) Run(e drive.End) {
 	s := t.session()
-	if e == drive.DeviceEnd {
-		s.guard(s.pumpUp)
-	} else {
-		s.guard(s.pumpDown)
-	}
+	s.guard(func() { s.pass(s.pump(e)) })
 }
 
 // Step reads once, and again only where nothing more need come on the socket for it to say something.
 func (t *task) Step(e drive.End) {
 	s := t.session()
-	if e == drive.DeviceEnd {
-		s.guard(s.stepUp)
-	} else {
-		s.guard(s.stepDown)
-	}
+	s.guard(func() { s.step(e) })
 }
 
 // Conclude closes the direction to the broker and says goodbye to the device, or forgets what the broker still says until it has closed, so
@@ -126,12 +118,23 @@ func (s *session) nothingYet(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) && !s.ending()
 }
 
-func (s *session) stepUp() {
-	for s.fillUp() && s.moveUp() && s.dev.Pending() {
+// pump is the one that reads from an end.
+func (s *session) pump(e drive.End) *pump {
+	if e == drive.DeviceEnd {
+		return &s.up
+	}
+	return &s.down
+}
+
+func (s *session) step(e drive.End) {
+	for p := s.pump(e); s.fill(p) && s.move(p) && s.pending(e); {
 	}
 }
 
-func (s *session) stepDown() {
-	for s.fillDown() && s.moveDown() && s.broker.Pending() {
+// pending reports whether the next read from an end returns without one of the socket.
+func (s *session) pending(e drive.End) bool {
+	if e == drive.DeviceEnd {
+		return s.dev.Pending()
 	}
+	return s.broker.Pending()
 }

@@ -148,7 +148,7 @@ func (s *session) check(now, running time.Duration) {
 		s.end(reason.WriteTimeout, nil)
 		return
 	}
-	toBroker := s.brokerBusy.Load()
+	toBroker := s.toBroker.Progress()
 	stalled := s.stalled(drive.BrokerEnd, toBroker, running)
 	if toBroker&1 == 1 && stalled > l.WriteTimeout {
 		s.end(reason.BrokerStalled, nil)
@@ -161,12 +161,12 @@ func (s *session) check(now, running time.Duration) {
 	// While the broker does not read, or a quota holds us back, we do not read: the silence is not the device's, and begins when that
 	// is over.
 	throttled := s.up.usage.throttled.Load()
-	silence := min(w.heard.still(s.upBytes.Load(), running), stalled, w.throttled.still(throttled, running))
+	silence := min(w.heard.still(s.toDevice.Bytes(), running), stalled, w.throttled.still(throttled, running))
 	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|throttled)&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
 	}
-	fromBroker := w.fromBroker.still(s.downBytes.Load(), running)
+	fromBroker := w.fromBroker.still(s.toBroker.Bytes(), running)
 	throttledDown := s.down.usage.throttled.Load()
 	if !s.checkPartial(standing{
 		up: silence, readsUp: (toBroker|throttled)&1 == 0,
@@ -213,16 +213,11 @@ func (s *session) endSilent() {
 
 // ping sends a ping between two packets. A device in the middle of one, or busy reading, needs none.
 func (s *session) ping() {
-	if !s.devMu.TryLock() {
-		return
-	}
-	defer s.devMu.Unlock()
-	if s.devPart || s.ending() {
-		return
-	}
-	if !s.driver.BeginPing() {
-		return
-	}
-	defer s.driver.EndPing()
-	_ = s.dev.Ping() // a broken connection shows in the pumps
+	s.toDevice.Quiet(func(part bool) {
+		if part || s.ending() || !s.driver.BeginPing() {
+			return
+		}
+		defer s.driver.EndPing()
+		_ = s.dev.Ping() // a broken connection shows in the pumps
+	})
 }

@@ -4,8 +4,8 @@ import (
 	"errors"
 	"fmt"
 
-	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access/topic"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -20,9 +20,9 @@ type Policy struct {
 }
 
 // For returns what one device may do: id is who it is, nil if nothing was proved.
-func (p *Policy) For(id *Identity) bridge.Policy { return &devicePolicy{policy: p, id: id} }
+func (p *Policy) For(id *Identity) police.Policy { return &devicePolicy{policy: p, id: id} }
 
-// devicePolicy is a [bridge.Policy].
+// devicePolicy is a [police.Policy].
 type devicePolicy struct {
 	policy *Policy
 	id     *Identity  // nil after Connect: it holds a token
@@ -35,7 +35,7 @@ var (
 )
 
 // Connect edits CONNECT and looks at the will. Its errors hold no secret.
-func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Terms, err error) {
+func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms police.Terms, err error) {
 	id := d.id
 	d.id = nil
 	edit, err := d.policy.Mapping.Edit(c, id)
@@ -69,7 +69,7 @@ func (d *devicePolicy) Connect(pkt []byte, c *mqttio.Connect) (terms bridge.Term
 			return terms, err
 		}
 	}
-	return bridge.Terms{Connect: edited, Mount: edit.Mount, ReceivesAll: d.set == nil}, nil
+	return police.Terms{Connect: edited, Mount: edit.Mount, ReceivesAll: d.set == nil}, nil
 }
 
 // bind returns the rules for a device; nil: there are none.

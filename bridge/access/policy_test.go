@@ -7,9 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access"
 	"mqtt-ws-bridge/bridge/access/topic"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -40,7 +40,7 @@ func rules(t testing.TB, rules ...topic.Rule) *topic.Rules {
 
 func mount(t testing.TB, text string) *topic.Mount {
 	t.Helper()
-	m, err := topic.CompileMount(text, bridge.MaxMount)
+	m, err := topic.CompileMount(text, police.MaxMount)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,7 +123,7 @@ func TestRulesOfClaims(t *testing.T) {
 	p := access.Policy{RulesClaim: "mqtt", Rules: rules(t,
 		topic.Rule{Deny: true, Publish: true, Subscribe: true, Filters: []string{"+/secret"}}, topic.Rule{Publish: true, Filters: []string{"all/#"}})}
 	pkt := packetOf(hx("1000 0004'MQTT' 04 02 003C 0005'dev-1'"))
-	with := func(claims map[string]string) (bridge.Policy, error) {
+	with := func(claims map[string]string) (police.Policy, error) {
 		d := p.For(&access.Identity{Claims: claims})
 		_, err := d.Connect(pkt, parse(t, pkt))
 		return d, err

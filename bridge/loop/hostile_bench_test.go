@@ -14,18 +14,19 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/access/topic"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/mqttio"
 )
 
 // rulesPolicy asks a list of rules.
 type rulesPolicy struct{ *topic.Set }
 
-func (rulesPolicy) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
-	return bridge.Terms{ReceivesAll: true}, nil
+func (rulesPolicy) Connect([]byte, *mqttio.Connect) (police.Terms, error) {
+	return police.Terms{ReceivesAll: true}, nil
 }
 
 // lineRules is a list of n rules.
-func lineRules(b *testing.B, n int) bridge.Policy {
+func lineRules(b *testing.B, n int) police.Policy {
 	b.Helper()
 	rule := topic.Rule{Publish: true, Subscribe: true, Filters: []string{"ok"}}
 	for i := range n - 1 {

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -27,8 +28,8 @@ func newSlowPolicy(t testing.TB) *slowPolicy {
 
 func (p *slowPolicy) letGo() { p.once.Do(func() { close(p.goOn) }) }
 
-func (*slowPolicy) Connect([]byte, *mqttio.Connect) (bridge.Terms, error) {
-	return bridge.Terms{ReceivesAll: true}, nil
+func (*slowPolicy) Connect([]byte, *mqttio.Connect) (police.Terms, error) {
+	return police.Terms{ReceivesAll: true}, nil
 }
 func (*slowPolicy) MayPublish([]byte) bool { return true }
 func (*slowPolicy) MayReceive([]byte) bool { return true }

@@ -66,7 +66,7 @@ func TestBlockedWrite(t *testing.T) {
 			}
 			sent <- nil
 		}()
-		s.until("a write waits", func() bool { return strings.Contains(stacks(), "bridge.(*session).flushDown") })
+		s.until("a write waits", func() bool { return strings.Contains(stacks(), ".(*Conn).WriteFrames") })
 		for range 50 {
 			slow.send(pingreq)
 			slow.brokerGets(pingreq)
@@ -91,7 +91,7 @@ func TestBlockedWrite(t *testing.T) {
 				cancel()
 			}
 		}()
-		s.until("a write waits", func() bool { return strings.Contains(stacks(), "bridge.(*session).flushUp") })
+		s.until("a write waits", func() bool { return strings.Contains(stacks(), "bridge.(*brokerConn).WriteFrames") })
 		slow.brokerSays(pingresp)
 		slow.gets(pingresp)
 		other.send(pingreq)

@@ -19,6 +19,7 @@ import (
 	"mqtt-ws-bridge/bridge/access/token"
 	"mqtt-ws-bridge/bridge/access/topic"
 	"mqtt-ws-bridge/bridge/fairqueue"
+	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
 )
@@ -231,7 +232,7 @@ func newPolicy(a *config.Access, wrong *faults) *access.Policy {
 func setTopics(p *access.Policy, a *config.Access, wrong *faults) {
 	var err error
 	if a.Mount != "" {
-		if p.Mount, err = topic.CompileMount(a.Mount, bridge.MaxMount); err != nil {
+		if p.Mount, err = topic.CompileMount(a.Mount, police.MaxMount); err != nil {
 			wrong.add("access.mount", fmt.Errorf("%q %w", a.Mount, err))
 		}
 	}

@@ -1,4 +1,4 @@
-package bridge
+package police
 
 import (
 	"hash/maphash"
@@ -113,14 +113,4 @@ func (u *subscriptions) remove(filter []byte) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	delete(u.filters, h)
-}
-
-// learnSuback looks at which subscriptions the broker has granted.
-func (s *session) learnSuback(p *mqttio.Packet) {
-	if s.policed.subs == nil || !p.Whole() {
-		return
-	}
-	if ack, err := mqttio.ParseSuback(p.Header, p.Bytes, s.connect.version); err == nil {
-		s.policed.subs.answered(ack.PacketID, ack.Codes)
-	}
 }

@@ -1,4 +1,4 @@
-package bridge
+package police
 
 import (
 	"bytes"
@@ -6,6 +6,21 @@ import (
 
 	"mqtt-ws-bridge/mqttio"
 )
+
+// Within is policy with limits: levels is how many a topic or filter of the device may have, subscriptions says that those are counted. 0 and
+// false limit nothing. It returns nil if there is nothing to ask.
+func Within(policy Policy, levels int, subscriptions bool, c Counters) Policy {
+	if levels == 0 && !subscriptions {
+		return policy
+	}
+	if policy == nil {
+		policy = anything{}
+	}
+	if levels == 0 {
+		return policy
+	}
+	return &shallow{policy, levels, c}
+}
 
 // anything is the policy that allows everything.
 type anything struct{}
@@ -19,9 +34,9 @@ func (anything) MayReceive([]byte) bool   { return true }
 
 // shallow is a policy that forbids topics and filters with too many levels, whatever else the policy below says.
 type shallow struct {
-	policy  Policy
-	levels  int
-	metrics *Metrics
+	policy   Policy
+	levels   int
+	counters Counters
 }
 
 var errDeepWill = errors.New("the topic of the will has too many levels (quotas.device.topic-levels)")
@@ -49,6 +64,6 @@ func (p *shallow) allows(topic []byte) bool {
 	if bytes.Count(topic, []byte{'/'}) < p.levels {
 		return true
 	}
-	p.metrics.exceeded(quotaTopicLevels)
+	p.counters.Exceeded(QuotaTopicLevels)
 	return false
 }

@@ -1,21 +1,6 @@
-package bridge
+package police
 
-import (
-	"time"
-
-	"mqtt-ws-bridge/bridge/reason"
-	"mqtt-ws-bridge/mqttio"
-)
-
-// Pass is what a device was let in with. The zero value limits nothing: the broker decides alone.
-type Pass struct {
-	Policy  Policy    // nil: none
-	Expires time.Time // when the session has to end; zero: never
-	// NoRetain forbids retained messages, the will included. Without a Policy it has no effect.
-	NoRetain bool
-	Quota    Quota          // nil: none
-	Refuse   *reason.Reason // why the device cannot be taken after all; nil: it can
-}
+import "mqtt-ws-bridge/mqttio"
 
 // Policy says what one device may do. Connect is called first, once; the others may be called at the same time by two goroutines
 // after that. None must wait. Topics and filters are those of the device: a mount is not seen in them.
@@ -43,9 +28,3 @@ type Terms struct {
 
 // MaxMount is how long a mount may be: what a packet grows by has to be found room for.
 const MaxMount = 256
-
-// denial is what becomes of sessions that a policy does not agree with.
-type denial struct {
-	closes        bool // a forbidden PUBLISH ends the session
-	expireQuietly bool // no will at the end of the identity
-}

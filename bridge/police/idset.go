@@ -1,4 +1,4 @@
-package bridge
+package police
 
 // idSet is a set of packet identifiers or topic aliases. The zero value is empty.
 type idSet struct {
@@ -8,15 +8,17 @@ type idSet struct {
 
 const (
 	fewIDs  = 32      // that are not counted
-	idsSize = 8 << 10 // of the map of all that may be in a set, with what it leaves free
+	idsSize = 8 << 10 // bytes of the map of all that may be in a set, with what it leaves free
 )
 
-func (i *idSet) has(id uint16) bool { _, ok := i.ids[id]; return ok }
+func (s *idSet) has(id uint16) bool { _, ok := s.ids[id]; return ok }
 
-func (i *idSet) drop(id uint16) { delete(i.ids, id) }
+func (s *idSet) drop(id uint16) { delete(s.ids, id) }
+
+func (s *idSet) empty() bool { return len(s.ids) == 0 }
 
 // remember adds to a set. It reports whether there was room.
-func (s *session) remember(set *idSet, id uint16, most int) bool {
+func (i *Inspector) remember(set *idSet, id uint16, most int) bool {
 	if set.ids == nil {
 		set.ids = make(map[uint16]struct{})
 	}
@@ -25,7 +27,7 @@ func (s *session) remember(set *idSet, id uint16, most int) bool {
 		case n == most:
 			return false
 		case n == fewIDs && !set.counted:
-			if set.counted = s.memory.remember(idsSize); !set.counted {
+			if set.counted = i.o.Memory.Remember(idsSize); !set.counted {
 				return false
 			}
 		}
