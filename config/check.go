@@ -35,6 +35,7 @@ func check(cfg *Config, origins Origins, broken map[string]bool) Problems {
 	c.brokers()
 	c.headers()
 	c.brokerTLS()
+	c.cipherNames()
 	c.proxy()
 	c.certificates()
 	c.access()

@@ -40,7 +40,7 @@ func (c *checker) brokers() {
 		is  bool
 	}{
 		{"ca", up.TLS.CA != ""}, {"cert", up.TLS.Cert != ""}, {"server-name", up.TLS.ServerName != ""},
-		{"pins", len(up.TLS.Pins) > 0}, {"common-name", up.TLS.CommonName},
+		{"pins", len(up.TLS.Pins) > 0}, {"common-name", up.TLS.CommonName}, {"ciphers", len(up.TLS.Ciphers) > 0},
 	} {
 		if set.is && !tls {
 			c.refuse("upstream.tls."+set.key, flawf("write tls:// or wss:// in upstream.urls, or remove it", "no broker is reached through TLS"))

@@ -15,7 +15,7 @@ import (
 func (cfg *Config) DeviceTLS() tlsfiles.Server {
 	t := &cfg.TLS
 	s := tlsfiles.Server{ClientCA: t.ClientCA, CRL: t.CRL, ClientAuth: clientAuth[t.ClientAuth], MinVersion: tlsVersion(t.MinVersion),
-		RecordSize: int(t.RecordSize)}
+		RecordSize: int(t.RecordSize), Ciphers: ciphers(t.Ciphers)}
 	if t.Cert != "" {
 		s.Certificates = append(s.Certificates, tlsfiles.Certificate{Cert: t.Cert, Key: t.Key, OCSP: t.OCSP})
 	}
@@ -28,7 +28,8 @@ func (cfg *Config) DeviceTLS() tlsfiles.Server {
 // BrokerTLS names the files of TLS towards brokers.
 func (cfg *Config) BrokerTLS() tlsfiles.Client {
 	t := &cfg.Upstream.TLS
-	return tlsfiles.Client{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, MinVersion: tlsVersion(t.MinVersion)}
+	return tlsfiles.Client{CA: t.CA, Cert: t.Cert, Key: t.Key, ServerName: t.ServerName, MinVersion: tlsVersion(t.MinVersion),
+		Ciphers: ciphers(t.Ciphers)}
 }
 
 // clientAuth are the words of tls.client-auth.
@@ -60,7 +61,7 @@ func (c *checker) certificates() {
 		is  bool
 	}{
 		{"tls.cert", t.Cert != ""}, {"tls.certificates", len(t.Certificates) > 0}, {"tls.client-auth", t.ClientAuth != "off"},
-		{"tls.record-size", t.RecordSize != 0},
+		{"tls.record-size", t.RecordSize != 0}, {"tls.ciphers", len(t.Ciphers) > 0},
 	} {
 		if set.is && !wss && c.sound("listen", set.key) {
 			c.refuse(set.key, flawf("write wss://host:port in listen, or remove it", "no listen address uses TLS"))

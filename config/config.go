@@ -51,6 +51,7 @@ type TLS struct {
 	ClientCA     string        `koanf:"client-ca" doc:"PEM file with the certificate authorities (CAs) that issue device certificates."`
 	CRL          string        `koanf:"crl" doc:"PEM or DER file with the certificate revocation lists of the CAs in tls.client-ca."`
 	MinVersion   string        `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a device may use."`
+	Ciphers      []string      `koanf:"ciphers" doc:"Cipher suites of TLS 1.2 that devices may use; the order has no effect. Names are those of IANA (TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256) or OpenSSL (ECDHE-RSA-AES128-GCM-SHA256). Empty: all that Go regards as secure. Insecure ones, such as those with RSA key exchange, are used only if named. TLS 1.3 always has all of its suites."`
 	RecordSize   Size          `koanf:"record-size" range:"512B 16KiB" zero:"ok" doc:"Maximum size of the application data in one TLS record to a device, for devices with small TLS buffers that do not ask for small records themselves. A device that asks (max_fragment_length, record_size_limit) gets what it asks for without this key. 0: 16KiB, the maximum of TLS."`
 }
 
@@ -82,6 +83,7 @@ type UpstreamTLS struct {
 	Key        string   `koanf:"key" doc:"PEM file with the private key of upstream.tls.cert."`
 	ServerName string   `koanf:"server-name" doc:"Name that the broker's certificate must have; empty: the host of the URL."`
 	MinVersion string   `koanf:"min-version" oneof:"1.2 1.3" doc:"Oldest TLS version a broker may use."`
+	Ciphers    []string `koanf:"ciphers" doc:"Cipher suites of TLS 1.2 that the bridge offers to brokers; names as in tls.ciphers. Empty: all that Go regards as secure."`
 	ALPN       []string `koanf:"alpn" doc:"ALPN protocol names offered to tls:// brokers, such as x-amzn-mqtt-ca for AWS IoT on port 443."`
 	Pins       []string `koanf:"pins" doc:"Public keys that a broker's certificate may have, each as sha256/ followed by the base64 of the SHA-256 of its SubjectPublicKeyInfo. Pins replace the check of CA, name and validity dates; with upstream.tls.ca both checks apply."`
 	CommonName bool     `koanf:"common-name" doc:"Whether to accept a broker's certificate that has no subject alternative names if its common name is the expected name."`

@@ -11,10 +11,10 @@ func Default() *Config {
 		Origins:     []string{},
 		Subprotocol: Subprotocol{Extra: []string{}},
 		Addresses:   Addresses{ProxyProtocol: []string{}, Header: "none", TrustedProxies: []string{}},
-		TLS:         TLS{Certificates: []Certificate{}, ClientAuth: "off", MinVersion: "1.2"},
+		TLS:         TLS{Certificates: []Certificate{}, ClientAuth: "off", MinVersion: "1.2", Ciphers: []string{}},
 		Upstream: Upstream{
 			URLs:           []string{},
-			TLS:            UpstreamTLS{MinVersion: "1.2", ALPN: []string{}, Pins: []string{}},
+			TLS:            UpstreamTLS{MinVersion: "1.2", Ciphers: []string{}, ALPN: []string{}, Pins: []string{}},
 			Headers:        map[string]Secret{},
 			Subprotocol:    "mqtt",
 			ProxyProtocol:  "off",

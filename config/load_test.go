@@ -69,6 +69,7 @@ var samples = map[string][3]string{
 	"upstream.proxy.password":        {"a", "b", "c"},
 	"upstream.tls.alpn":              {"[a]", "b", "c"},
 	"upstream.tls.pins":              {"[" + pin("A") + "]", pin("B"), pin("C")},
+	"upstream.tls.ciphers":           {"[TLS_RSA_WITH_AES_128_CBC_SHA]", "AES256-SHA", "ECDHE-RSA-AES128-GCM-SHA256"},
 	"upstream.tls.common-name":       {"true", "TRUE", "true"},
 	"upstream.health-interval":       {"1s", "2s", "3s"},
 	"embedded.listen":                {":1", ":2", "off"},
@@ -144,7 +145,7 @@ func pin(letter string) string { return "sha256/" + strings.Repeat(letter, 42) +
 
 // needsFiles are tested with certificates elsewhere.
 var needsFiles = []string{"tls.cert", "tls.key", "tls.ocsp", "tls.certificates", "tls.client-auth", "tls.client-ca", "tls.crl",
-	"tls.record-size",
+	"tls.record-size", "tls.ciphers",
 	"upstream.tls.ca", "upstream.tls.cert", "upstream.tls.key", "upstream.tls.server-name"}
 
 // needed is what a key has no effect without: as a file says it, unless the key's sample takes its place, and as a flag.
@@ -156,6 +157,7 @@ var needed = map[string]struct{ file, arg string }{
 	"upstream.proxy.password":   {"upstream: {urls: [ws://b], proxy: {url: 'http://p:1', username: u}}", "--upstream=ws://b --upstream.proxy.url=http://p:1 --upstream.proxy.username=u"},
 	"upstream.tls.alpn":         {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
 	"upstream.tls.pins":         {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
+	"upstream.tls.ciphers":      {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
 	"upstream.tls.common-name":  {"upstream: {urls: [tls://b]}", "--upstream=tls://b"},
 	"upstream.proxy-protocol":   {"upstream: {urls: [ws://b]}", "--upstream=ws://b"},
 	"addresses.header":          {"", "--addresses.trusted-proxies=10.0.0.1"},

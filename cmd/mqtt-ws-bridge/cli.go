@@ -90,7 +90,7 @@ func (c *cli) checkCommand() *cobra.Command {
 			if cfg == nil {
 				return
 			}
-			printWarnings(c.stderr, slices.Concat(tooSlowDrain(cfg), expiring(cfg)))
+			printWarnings(c.stderr, slices.Concat(tooSlowDrain(cfg), insecureCiphers(cfg), expiring(cfg)))
 			if origins.Of("limits.sessions") != (config.Source{}) { // where it serves there may be others
 				printWarnings(c.stderr, tooFewDescriptors(cfg))
 			}

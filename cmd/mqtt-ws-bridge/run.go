@@ -36,7 +36,7 @@ func serve(ctx context.Context, cfg *config.Config, log *slog.Logger, out io.Wri
 	}
 	defer p.close()
 	p.load, p.setLog = again.load, again.setLog
-	for _, w := range slices.Concat(tooFewDescriptors(cfg), tooLittleMemory(cfg), tooSlowDrain(cfg)) {
+	for _, w := range slices.Concat(tooFewDescriptors(cfg), tooLittleMemory(cfg), tooSlowDrain(cfg), insecureCiphers(cfg)) {
 		log.LogAttrs(ctx, slog.LevelWarn, w.message, w.attrs...)
 	}
 	p.budget.Apply()

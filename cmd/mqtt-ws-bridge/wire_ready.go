@@ -2,7 +2,9 @@ package main
 
 import (
 	"fmt"
+	"log/slog"
 	"strconv"
+	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -67,6 +69,20 @@ func expiring(cfg *config.Config) (all []warning) {
 	}
 	for _, note := range append(notes, cfg.BrokerTLS().Expiring()...) {
 		all = append(all, warning{message: note})
+	}
+	return all
+}
+
+// insecureCiphers warns of cipher suites that Go would not use unless they are named.
+func insecureCiphers(cfg *config.Config) (all []warning) {
+	for _, side := range []struct {
+		key   string
+		names []string
+	}{{"tls.ciphers", cfg.TLS.Ciphers}, {"upstream.tls.ciphers", cfg.Upstream.TLS.Ciphers}} {
+		if bad := config.InsecureCiphers(side.names); len(bad) > 0 {
+			all = append(all, warning{"insecure cipher suites are allowed: whoever records the traffic or can modify it may be able to read it",
+				[]slog.Attr{slog.String("key", side.key), slog.String("suites", strings.Join(bad, ","))}})
+		}
 	}
 	return all
 }

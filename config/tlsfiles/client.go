@@ -10,6 +10,7 @@ type Client struct {
 	Cert, Key  string // PEM, the certificate to show; "": none
 	ServerName string // expected in a broker's certificate; "": the host that is dialled
 	MinVersion uint16
+	Ciphers    []uint16 // of TLS 1.2; nil: those of crypto/tls
 }
 
 // Check reads the files and says what is wrong with them.
@@ -32,7 +33,7 @@ func (c Client) files() (names, optional []string) {
 
 func (c Client) load(files contents) (*loaded, error) {
 	l := &loaded{
-		config: &tls.Config{ServerName: c.ServerName, MinVersion: c.MinVersion},
+		config: &tls.Config{ServerName: c.ServerName, MinVersion: c.MinVersion, CipherSuites: c.Ciphers},
 		expiry: make(map[string]validity),
 	}
 	if c.CA != "" {

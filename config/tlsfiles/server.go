@@ -19,7 +19,8 @@ type Server struct {
 	CRL          string // PEM or DER, revocation lists of those authorities; "": none
 	ClientAuth   tls.ClientAuthType
 	MinVersion   uint16
-	RecordSize   int // bytes of a TLS record, to compare chains with; 0: any
+	Ciphers      []uint16 // of TLS 1.2; nil: those of crypto/tls
+	RecordSize   int      // bytes of a TLS record, to compare chains with; 0: any
 }
 
 // Certificate names the files of a certificate.
@@ -60,7 +61,7 @@ func (s Server) files() (names, optional []string) {
 
 func (s Server) load(files contents) (*loaded, error) {
 	l := &loaded{
-		config: &tls.Config{MinVersion: s.MinVersion, ClientAuth: s.ClientAuth},
+		config: &tls.Config{MinVersion: s.MinVersion, CipherSuites: s.Ciphers, ClientAuth: s.ClientAuth},
 		expiry: make(map[string]validity),
 	}
 	if len(s.Certificates) == 0 {
