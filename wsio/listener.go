@@ -44,13 +44,31 @@ type Slots interface {
 	Release(device net.Addr)
 }
 
+// Listener is a listener behind a gate. It is safe for concurrent use.
+type Listener struct {
+	net.Listener
+	gate *Gate
+	now  atomic.Pointer[gatedListener] // how connections are treated; never nil
+
+	once  sync.Once
+	done  chan struct{}
+	close error
+}
+
 // Listener returns l behind the gate.
-func (g *Gate) Listener(l net.Listener, opts ListenerOptions) net.Listener {
-	gated := &gatedListener{Listener: Patient(l, opts.AcceptFailed), gate: g, opts: opts, done: make(chan struct{})}
-	if opts.TLS != nil {
-		gated.config = latestForDevices(opts.TLS)
-	}
+func (g *Gate) Listener(l net.Listener, opts ListenerOptions) *Listener {
+	gated := &Listener{Listener: Patient(l, opts.AcceptFailed), gate: g, done: make(chan struct{})}
+	gated.Set(opts)
 	return gated
+}
+
+// Set changes how connections are treated that are accepted from now on, with or without TLS too. AcceptFailed stays as it was.
+func (l *Listener) Set(opts ListenerOptions) {
+	next := &gatedListener{gate: l.gate, opts: opts, done: l.done}
+	if opts.TLS != nil {
+		next.config = latestForDevices(opts.TLS)
+	}
+	l.now.Store(next)
 }
 
 // latestForDevices is a configuration as devices need it, and so is what it finds for a client.
@@ -91,32 +109,31 @@ func forDevices(config *tls.Config) *tls.Config {
 	return config
 }
 
+// gatedListener is how a listener treats the connections that it accepts at a time. It is not changed.
 type gatedListener struct {
-	net.Listener
 	gate   *Gate
 	opts   ListenerOptions
 	config *tls.Config // nil: plain
-	once   sync.Once
 	done   chan struct{}
-	close  error
 }
 
 // Accept waits for a connection, then for a slot at the gate. In the other order a listener to which nobody comes would keep a
 // slot from the others.
-func (l *gatedListener) Accept() (net.Conn, error) {
+func (l *Listener) Accept() (net.Conn, error) {
 	for {
 		nc, err := l.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		c := newPending(nc, l)
-		taken, err := l.enter(c)
+		now := l.now.Load()
+		c := newPending(nc, now)
+		taken, err := now.enter(c)
 		switch {
 		case err != nil:
 			c.abandon()
 			_ = nc.Close() // nobody was told that it exists
 			return nil, err
-		case taken && l.config != nil:
+		case taken && now.config != nil:
 			return pendingTLS{c}, nil
 		case taken:
 			return c, nil
@@ -156,7 +173,7 @@ func (l *gatedListener) wait(v verdict) error {
 }
 
 // Close stops Accept.
-func (l *gatedListener) Close() error {
+func (l *Listener) Close() error {
 	l.once.Do(func() {
 		close(l.done)
 		l.close = l.Listener.Close()

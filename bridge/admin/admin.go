@@ -55,6 +55,18 @@ func NewServer(o Options) *http.Server {
 	o.Registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 		Name: "mqtt_ws_bridge_sessions", Help: "Sessions now, from the upgrade to the end.",
 	}, func() float64 { return float64(b.Sessions()) }))
+	return &http.Server{
+		Handler:           NewHandler(o),
+		ReadHeaderTimeout: 10 * time.Second,
+		WriteTimeout:      maxProfile + 30*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
+	}
+}
+
+// NewHandler returns what a server of [NewServer] answers with. It may take the place of that server's handler.
+func NewHandler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, "ok") })
 	mux.HandleFunc("GET /readyz", o.ready)
@@ -69,14 +81,7 @@ func NewServer(o Options) *http.Server {
 		})
 	}
 	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) { index(w, links) })
-	return &http.Server{
-		Handler:           &guard{next: mux, hosts: o.Hosts},
-		ReadHeaderTimeout: 10 * time.Second,
-		WriteTimeout:      maxProfile + 30*time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    16 << 10,
-		ErrorLog:          slog.NewLogLogger(o.Log.Handler(), slog.LevelDebug),
-	}
+	return &guard{next: mux, hosts: o.Hosts}
 }
 
 const maxScrapes = 10 // at a time

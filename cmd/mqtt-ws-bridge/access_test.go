@@ -82,7 +82,7 @@ func startAccess(t *testing.T, broker *mosquitto.Broker, change func(*config.Con
 	}
 	r.p.start()
 	for i, l := range r.p.deviceListeners {
-		if r.p.addresses[i].TLS {
+		if r.p.deviceListeners[i].address.TLS {
 			r.wss = "wss://" + l.Addr().String() + "/mqtt"
 			continue
 		}

@@ -14,7 +14,7 @@ import (
 func (p *process) greet(out io.Writer) {
 	var urls []string
 	for i, l := range p.deviceListeners {
-		urls = append(urls, deviceURL(p.addresses[i], l.Addr().String(), p.path()))
+		urls = append(urls, deviceURL(p.deviceListeners[i].address, l.Addr().String(), p.path()))
 	}
 	p.log.Info("serving", "listen", urls, "brokers", p.brokerNames, "admin", p.cfg.Admin.Listen)
 	if p.embedded == nil {
@@ -44,7 +44,7 @@ func (p *process) greet(out io.Writer) {
 // returns the port of the first listener that listens everywhere.
 func (p *process) greetDevices(out io.Writer) (open string) {
 	for i, l := range p.deviceListeners {
-		a, path := p.addresses[i], p.path()
+		a, path := p.deviceListeners[i].address, p.path()
 		if a.Network == "unix" {
 			fmt.Fprintf(out, "  %s\n", deviceURL(a, "", path))
 			continue
@@ -67,7 +67,7 @@ func (p *process) greetDevices(out io.Writer) (open string) {
 // publishLine is a command for a shell that publishes through the first listener with an address; "" if there is none, or if devices
 // have to show what no such line can.
 func (p *process) publishLine() string {
-	i := slices.IndexFunc(p.addresses, func(a config.Address) bool { return a.Network != "unix" })
+	i := slices.IndexFunc(p.deviceListeners, func(l *deviceListener) bool { return l.address.Network != "unix" })
 	if i < 0 || len(p.cfg.Access.Sources) > 0 {
 		return ""
 	}
@@ -76,7 +76,7 @@ func (p *process) publishLine() string {
 		host = "[" + host + "]" // mqtt.js puts it into a URL
 	}
 	line := fmt.Sprintf("npx mqtt pub -h %s -p %s -l ws", host, port)
-	if p.addresses[i].TLS {
+	if p.deviceListeners[i].address.TLS {
 		line = fmt.Sprintf("npx mqtt pub -h %s -p %s -l wss --insecure", host, port) // a certificate for this address would be rare
 		if p.cfg.TLS.ClientAuth == "require" {
 			line += " --cert FILE --key FILE"

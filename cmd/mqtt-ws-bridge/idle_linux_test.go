@@ -55,7 +55,7 @@ func TestIdleDevicesOwnNoGoroutine(t *testing.T) {
 	var devices, ends []net.Conn
 	for i := range 2 * len(p.deviceListeners) {
 		listener, proxied := i/2, i%2 == 1
-		device := openDevice(t, deviceURL(p.addresses[listener], p.deviceListeners[listener].Addr().String(), "/mqtt"), roots, proxied)
+		device := openDevice(t, deviceURL(p.deviceListeners[listener].address, p.deviceListeners[listener].Addr().String(), "/mqtt"), roots, proxied)
 		send(t, device, "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a")
 		end := <-brokers
 		t.Cleanup(func() { end.Close() })

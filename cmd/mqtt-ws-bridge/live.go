@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"log/slog"
 	"slices"
 
@@ -22,6 +23,8 @@ func (p *process) liveParts() []livePart {
 		{[]string{"log"}, p.prepareLog},
 		{[]string{"paths", "health-path", "browser-reasons", "origins", "subprotocol", "addresses.header", "addresses.trusted-proxies", "downlink.frame-size", "limits.control-frames"},
 			p.prepareHandler},
+		{[]string{"listen", "tls", "addresses.proxy-protocol"}, p.prepareListeners},
+		{[]string{"admin"}, p.prepareAdmin},
 		{[]string{"limits.sessions", "limits.connect-size", "limits.connect-timeout", "limits.packet-size", "limits.subscribe-filters",
 			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "keepalive", "downlink.ping-interval",
 			"quotas.device.subscriptions", "quotas.device.topic-levels"},
@@ -70,8 +73,15 @@ func (p *process) liveAccess() []string {
 
 // fits reports whether a key can take its new value now, for those where that depends on it.
 func (p *process) fits(key string, next *config.Config) bool {
-	// Descriptors were shared out for as many sessions as there could be at the start.
-	return key != "limits.sessions" || next.Limits.Sessions <= p.cfg.Limits.Sessions
+	switch key {
+	case "limits.sessions": // descriptors were shared out for as many sessions as there could be at the start
+		return next.Limits.Sessions <= p.cfg.Limits.Sessions
+	case "listen":
+		return !slices.ContainsFunc(next.Listen, func(text string) bool { return !keepsSocket(text, p.sockets()...) })
+	case "admin.listen":
+		return keepsSocket(next.Admin.Listen, p.adminListener)
+	}
+	return true
 }
 
 // reloadConfig reads the configuration again and puts into use what can be, all of it or nothing. One line says what became of each key
@@ -103,9 +113,13 @@ func (p *process) reloadConfig() bool {
 	next := config.With(now, loaded, live)
 	var change current.Change
 	defer change.Abort()
-	if err := prepareParts(&change, parts, live, next); err != nil { // good as a whole, but not beside what needs a restart
+	switch needsRestart, err := prepareParts(&change, parts, live, next); {
+	case needsRestart:
 		p.log.Warn("the configuration needs a restart; what was in use stays", "after_restart", changed, "error", err.Error())
 		return true
+	case err != nil:
+		p.log.Warn("the configuration is not used; what was in use stays", "error", err.Error())
+		return false
 	}
 	p.running.Replace(&change, next)
 	change.Commit()
@@ -126,18 +140,19 @@ func partOf(parts []livePart, key string) bool {
 	return false
 }
 
-// prepareParts prepares the parts that have one of these keys.
-func prepareParts(c *current.Change, parts []livePart, keys []string, next *config.Config) error {
+// prepareParts prepares the parts that have one of these keys. If it fails, needsRestart says that the configuration is good, but not beside
+// what is in effect until a restart.
+func prepareParts(c *current.Change, parts []livePart, keys []string, next *config.Config) (needsRestart bool, err error) {
 	if err := config.Validate(next); err != nil {
-		return err
+		return true, err
 	}
 	for _, part := range parts {
 		if !slices.ContainsFunc(keys, func(key string) bool { return config.Within(key, part.keys) }) {
 			continue
 		}
 		if err := part.prepare(c, next); err != nil {
-			return err
+			return errors.Is(err, errAccessRemoved), err
 		}
 	}
-	return nil
+	return false, nil
 }

@@ -43,25 +43,25 @@ func TestReloadKeyByKey(t *testing.T) {
 	next.Paths, next.Limits.Sessions, next.Limits.Dials, next.Drain.Rate = []string{"/new"}, 4, 7, 99
 	next.Access.Rules = []config.AccessRule{{Deny: "all", Topics: []string{"#"}}}
 	next.Limits.WriteTimeout = 1e9
-	next.Listen = []string{"127.0.0.1:1"}
+	next.EventLoops = "off"
 	if !p.reloadConfig() {
 		t.Error("a good configuration is refused")
 	}
 	line := log.await(t, "configuration loaded", "")
-	const live, later = "[paths access.rules limits.sessions limits.write-timeout drain.rate]", "[listen limits.dials]"
+	const live, later = "[paths access.rules limits.sessions limits.write-timeout drain.rate]", "[limits.dials event-loops]"
 	if fmt.Sprint(line["in_effect"]) != live || fmt.Sprint(line["after_restart"]) != later || line["level"] != "WARN" {
 		t.Errorf("logged as %v", line)
 	}
 	if old, none := status("/old"), status("/new"); old != "404" || none != "101" {
 		t.Errorf("after: %s and %s", old, none)
 	}
-	if now := p.running.Load(); now.Drain.Rate != 99 || now.Limits.Dials == 7 || now.Listen[0] == "127.0.0.1:1" {
+	if now := p.running.Load(); now.Drain.Rate != 99 || now.Limits.Dials == 7 || now.EventLoops == "off" {
 		t.Error("what is said to be in effect is not what is")
 	}
 
 	log.reset()
 	next.Limits.Sessions = 6 // more than descriptors were shared out for
-	if p.reloadConfig(); fmt.Sprint(log.await(t, "configuration loaded", "")["after_restart"]) != "[listen limits.sessions limits.dials]" {
+	if p.reloadConfig(); fmt.Sprint(log.await(t, "configuration loaded", "")["after_restart"]) != "[limits.sessions limits.dials event-loops]" {
 		t.Error("more sessions are promised than there are descriptors for")
 	}
 }

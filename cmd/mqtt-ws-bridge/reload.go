@@ -22,7 +22,7 @@ func (p *process) reloadAtHangups() {
 			if !p.reloadConfig() {
 				continue
 			}
-			for _, store := range p.tlsStores {
+			for _, store := range p.stores() {
 				_ = store.Reload() // logged, and what was in use stays
 			}
 			if p.access != nil {

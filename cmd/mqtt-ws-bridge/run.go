@@ -2,12 +2,8 @@ package main
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"slices"
@@ -80,33 +76,25 @@ func (p *process) checkBrokers(ctx context.Context, signals chan os.Signal) {
 
 // start serves all listeners. The channel tells of the first that fails.
 func (p *process) start() <-chan error {
-	failed := make(chan error, 1)
-	run := func(server *http.Server, l net.Listener) {
-		if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
-			select {
-			case failed <- fmt.Errorf("serve %s: %w", l.Addr(), err):
-			default:
-			}
-		}
-	}
 	p.wg.Go(func() { p.budget.Run(p.ctx) })
 	for _, l := range p.deviceListeners {
-		p.wg.Go(func() { run(p.devices, l) })
+		p.serveOn(p.devices, l.openListener)
 	}
 	if p.adminListener != nil {
-		p.wg.Go(func() { run(p.admin, p.adminListener) })
+		p.serveOn(p.admin, p.adminListener)
 	}
 	if p.pool != nil {
 		p.wg.Go(func() { p.pool.Run(p.ctx) })
 	}
-	for _, store := range p.tlsStores {
+	p.serving = true
+	for _, store := range p.stores() {
 		p.wg.Go(func() { store.Run(p.ctx) })
 	}
 	p.wg.Go(p.reloadAtHangups)
 	if p.access != nil {
 		p.wg.Go(func() { p.access.watch(p.ctx) })
 	}
-	return failed
+	return p.listenFailed
 }
 
 // drain ends the sessions as configured while the listeners go on answering 503. A second signal cuts what is left.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -53,9 +52,9 @@ type process struct {
 
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
-	tlsStores  []*tlsfiles.Store
-	deviceTLS  *tlsfiles.Store // nil without listeners with TLS
-	hangups    chan os.Signal  // SIGHUP, which reloads tlsStores and access
+	tlsStores  current.Value[[]*tlsfiles.Store] // see stores
+	deviceTLS  current.Value[tlsfiles.Store]    // empty until a listener has TLS
+	hangups    chan os.Signal                   // SIGHUP, which reloads tlsStores and access
 
 	budget       *budget.Budget
 	acceptErrors prometheus.Counter
@@ -68,16 +67,23 @@ type process struct {
 	embedded    *upstream.Embedded // nil with brokers of the user's
 	brokerNames []string
 
-	devices         *http.Server
-	deviceListeners []net.Listener
-	addresses       []config.Address // of the listeners
-	admin           *http.Server
-	adminListener   net.Listener // nil if off
+	gate         *wsio.Gate
+	computing    wsio.Slots // of TLS handshakes
+	devices      *http.Server
+	admin        *http.Server
+	adminHandler current.Value[http.Handler]
+	listenFailed chan error // of one: what a listener failed with
+	serving      bool       // whether listeners that are opened are served at once; set once
+
+	listening       sync.Mutex
+	deviceListeners []*deviceListener // guarded by listening while serving, as is adminListener
+	adminListener   *openListener     // nil if off
+	closed          bool              // guarded by listening: no listener may be added
 }
 
 // wire builds everything that cfg describes and opens its listeners. Nothing is served yet. The caller closes the process.
 func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
-	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry(versionNumber(buildInfo()))}
+	p := &process{cfg: cfg, log: log, registry: admin.NewRegistry(versionNumber(buildInfo())), listenFailed: make(chan error, 1)}
 	p.running.Store(cfg)
 	p.hangups = make(chan os.Signal, 1)      // of one: two at once are as good as one
 	signal.Notify(p.hangups, syscall.SIGHUP) // from now on: one that comes early must not end the process
@@ -85,7 +91,7 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 	p.acceptErrors = promauto.With(p.registry).NewCounter(prometheus.CounterOpts{
 		Name: "mqtt_ws_bridge_accept_errors_total", Help: "Connections that could not be taken; each is tried again."})
 	p.ctx, p.cancel = context.WithCancel(context.Background())
-	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBudget, p.wireBridge, p.openDevices, p.openAdmin} {
+	for _, step := range []func() error{p.wireAccess, p.wireUpstream, p.wireBudget, p.wireBridge, p.openListeners} {
 		if err := step(); err != nil {
 			p.close()
 			return nil, err
@@ -161,9 +167,23 @@ func (p *process) tlsOptions(use string) tlsfiles.Options {
 // keepTLS has a store's files watched and reloaded.
 func (p *process) keepTLS(store *tlsfiles.Store, err error) (*tlsfiles.Store, error) {
 	if err == nil {
-		p.tlsStores = append(p.tlsStores, store)
+		p.keepStore(store)
 	}
 	return store, err
+}
+
+// stores are the stores of TLS files in use.
+func (p *process) stores() []*tlsfiles.Store {
+	if all := p.tlsStores.Load(); all != nil {
+		return *all
+	}
+	return nil
+}
+
+// keepStore adds a store, while nobody else does.
+func (p *process) keepStore(store *tlsfiles.Store) {
+	all := append(slices.Clone(p.stores()), store)
+	p.tlsStores.Store(&all)
 }
 
 func (p *process) wireEmbedded() error {
@@ -193,19 +213,29 @@ func (p *process) wireBridge() error {
 		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
 		Limits: bridgeLimits(p.cfg),
 	})
-	p.admin = admin.NewServer(admin.Options{
-		Bridge: p.bridge, Registry: reg, Log: p.log, Hosts: p.cfg.Admin.Hosts, Profiles: p.cfg.Admin.Pprof == "on",
-		Unready: p.unready, Notes: p.notes,
-	})
+	p.admin = admin.NewServer(p.adminOptions(p.cfg))
+	p.adminHandler.Store(&p.admin.Handler)
+	p.admin.Handler = latest(&p.adminHandler)
 	p.sourceMetrics()
 	handler, err := p.newHandler(p.cfg)
 	if err != nil {
 		return err
 	}
 	p.handler.Store(&handler)
-	answering := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*p.handler.Load()).ServeHTTP(w, r) })
-	p.devices = wsio.NewServer(answering, p.handshakeLimits(), p.log)
+	p.devices = wsio.NewServer(latest(&p.handler), handshakeLimits(p.cfg), p.log)
 	return nil
+}
+
+// latest answers each request with the handler of that moment.
+func latest(v *current.Value[http.Handler]) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { (*v.Load()).ServeHTTP(w, r) })
+}
+
+func (p *process) adminOptions(cfg *config.Config) admin.Options {
+	return admin.Options{
+		Bridge: p.bridge, Registry: p.registry, Log: p.log, Hosts: cfg.Admin.Hosts, Profiles: cfg.Admin.Pprof == "on",
+		Unready: p.unready, Notes: p.notes,
+	}
 }
 
 // newHandler returns what answers the requests of devices.
@@ -253,7 +283,7 @@ func bridgeLimits(cfg *config.Config) bridge.Limits {
 }
 
 // revoked is asked of devices with TLS, so there is a store then.
-func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Revoked(state) }
+func (p *process) revoked(state *tls.ConnectionState) error { return p.deviceTLS.Load().Revoked(state) }
 
 // packetSize takes 256MiB as all that MQTT allows, which is a few bytes more.
 func packetSize(size config.Size) int {
@@ -334,31 +364,11 @@ func peers(items []string) (wsio.Peers, error) {
 	return wsio.Peers{Prefixes: prefixes, Unix: unix}, err
 }
 
-func (p *process) openAdmin() error {
-	if p.cfg.Admin.Listen == "" {
-		return nil
-	}
-	a, err := config.ParseListen(p.cfg.Admin.Listen)
-	if err != nil {
-		return err
-	}
-	if p.adminListener, err = listen(a, net.ListenConfig{}); err != nil {
-		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
-	}
-	p.adminListener = wsio.Patient(p.adminListener, p.acceptFailed)
-	return nil
-}
-
 // close ends everything that runs, at once.
 func (p *process) close() {
 	signal.Stop(p.hangups)
 	p.cancel()
-	for _, l := range p.deviceListeners {
-		l.Close()
-	}
-	if p.adminListener != nil {
-		p.adminListener.Close()
-	}
+	p.closeListeners()
 	if p.bridge != nil {
 		p.devices.Close()
 		p.admin.Close()

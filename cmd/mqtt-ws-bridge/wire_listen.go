@@ -1,14 +1,11 @@
 package main
 
 import (
-	"crypto/tls"
-	"fmt"
 	"net"
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
-	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/wsio"
 )
 
@@ -22,8 +19,8 @@ func answerMQTT(head []byte, cause wsio.Cause) (answer []byte, fact error, whole
 	return bridge.AnswerUnwrapped(reason.ByLabel(string(cause)), head)
 }
 
-func (p *process) handshakeLimits() wsio.Limits {
-	return wsio.Limits{HandshakeTimeout: p.cfg.Limits.HandshakeTimeout, HeaderSize: int(p.cfg.Limits.HeaderSize)}
+func handshakeLimits(cfg *config.Config) wsio.Limits {
+	return wsio.Limits{HandshakeTimeout: cfg.Limits.HandshakeTimeout, HeaderSize: int(cfg.Limits.HeaderSize)}
 }
 
 // newGate bounds the handshakes that are under way, together and by address.
@@ -35,19 +32,14 @@ func (p *process) newGate() *wsio.Gate {
 	})
 }
 
-// listenerOptions are those of all listeners for devices.
-func (p *process) listenerOptions() (wsio.ListenerOptions, error) {
-	opts := wsio.ListenerOptions{
-		Computing: newHandshakeSlots(), RecordSize: int(p.cfg.TLS.RecordSize),
-		Limits: p.handshakeLimits(), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
+// listenerOptions are those of all listeners for devices, but for TLS.
+func (p *process) listenerOptions(cfg *config.Config) (opts wsio.ListenerOptions, err error) {
+	opts = wsio.ListenerOptions{
+		Computing: p.computing, RecordSize: int(cfg.TLS.RecordSize),
+		Limits: handshakeLimits(cfg), AcceptFailed: p.acceptFailed, Refused: p.refusedConn, Answer: answer, MQTT: answerMQTT,
+		Shared: func() wsio.Peers { return *p.shared.Load() },
 	}
-	opts.Shared = func() wsio.Peers { return *p.shared.Load() }
-	shared, err := sharedPeers(p.cfg)
-	if err != nil {
-		return opts, err
-	}
-	p.shared.Store(&shared)
-	opts.ProxyProtocol, err = peers(p.cfg.Addresses.ProxyProtocol)
+	opts.ProxyProtocol, err = peers(cfg.Addresses.ProxyProtocol)
 	return opts, err
 }
 
@@ -57,39 +49,4 @@ func sharedPeers(cfg *config.Config) (wsio.Peers, error) {
 		return wsio.Peers{}, nil
 	}
 	return peers(cfg.Addresses.TrustedProxies)
-}
-
-// openDevices opens the listeners for devices, behind one gate for all.
-func (p *process) openDevices() error {
-	gate := p.newGate()
-	opts, err := p.listenerOptions()
-	if err != nil {
-		return err
-	}
-	var tlsConfig *tls.Config
-	for _, text := range p.cfg.Listen {
-		a, err := config.ParseListen(text)
-		if err != nil {
-			return err
-		}
-		if a.TLS && tlsConfig == nil {
-			files := p.tlsOptions("devices")
-			files.Changed = p.bridge.Recheck
-			p.deviceTLS, err = p.keepTLS(tlsfiles.NewServer(p.cfg.DeviceTLS(), files))
-			if err != nil {
-				return fmt.Errorf("tls: %w", err)
-			}
-			tlsConfig = p.deviceTLS.ServerConfig()
-		}
-		l, err := listen(a, net.ListenConfig{KeepAlive: -1}) // how long a device may be silent is for MQTT to say
-		if err != nil {
-			return fmt.Errorf("listen for devices: %w", err)
-		}
-		if opts.TLS = nil; a.TLS {
-			opts.TLS = tlsConfig
-		}
-		l = gate.Listener(l, opts)
-		p.deviceListeners, p.addresses = append(p.deviceListeners, l), append(p.addresses, a)
-	}
-	return nil
 }

@@ -27,7 +27,7 @@ func (p *process) unready() *reason.Reason {
 
 // notes are what the operator should look at.
 func (p *process) notes() (lines []string) {
-	for _, store := range p.tlsStores {
+	for _, store := range p.stores() {
 		lines = append(lines, store.Expiring()...)
 	}
 	if p.access == nil || p.access.current().gate == nil {

@@ -55,3 +55,12 @@ func (m *Metrics) expire(use string, files map[string]validity) {
 		m.expiry.WithLabelValues(use, file).Set(float64(v.end.Unix()))
 	}
 }
+
+// forget removes what is told of a use.
+func (m *Metrics) forget(use string) {
+	if m == nil {
+		return
+	}
+	m.expire(use, nil)
+	m.reloads.DeletePartialMatch(prometheus.Labels{"use": use})
+}

@@ -56,3 +56,6 @@ func (p *Prepared) Use() {
 		s.opts.Changed()
 	}
 }
+
+// Discard removes what the metrics tell of a store that is not used after all.
+func (s *Store) Discard() { s.opts.Metrics.forget(s.opts.Use) }
