@@ -42,7 +42,7 @@ func (s *session) sayGoodbye() {
 		s.dev.Close()
 		return
 	}
-	_ = s.dev.SetWriteDeadline(time.Now().Add(goodbyeTime)) // interrupt's may have passed while the broker's was awaited
+	_ = s.dev.SetWriteDeadline(time.Now().Add(goodbyeTime)) // Interrupt's may have passed while the broker's was awaited
 	s.sayPacket(c)
 	_ = s.dev.CloseWith(c.reason.Close, c.reason.String(), goodbyeTime) // the device may have gone meanwhile
 }
