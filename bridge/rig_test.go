@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
@@ -73,12 +74,12 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	handler := wsio.NewHandler(wsio.Options{
 		Admit:   r.admit,
 		Origins: []string{"https://good.example"}, ControlRate: 100,
-		Answer: func(cause string) wsio.Answer {
-			why := reason.ByLabel(cause)
+		Answer: func(refusal wsio.Refusal) wsio.Answer {
+			why := reasonOf(refusal)
 			return wsio.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}
 		},
-		Refused: func(q *http.Request, cause string) {
-			r.bridge.Refused(reason.ByLabel(cause), q.RemoteAddr, q.UserAgent())
+		Refused: func(q *http.Request, why wsio.Refusal) {
+			r.bridge.Refused(reasonOf(why), q.RemoteAddr, q.UserAgent())
 		},
 		Accepted: func(c *wsio.Conn, _ *http.Request) {
 			if r.certified {
@@ -103,9 +104,20 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	return r
 }
 
-func (r *rig) admit(q *http.Request) string {
+// reasonOf is the row of the table for a refusal.
+func reasonOf(why wsio.Refusal) *reason.Reason {
+	if own, ok := why.(*reason.Reason); ok {
+		return own
+	}
+	return reason.ByLabel(fmt.Sprint(why))
+}
+
+func (r *rig) admit(q *http.Request) wsio.Refusal {
 	if why := r.bridge.Admit(q.RemoteAddr); why != nil && !r.lax.Load() {
-		return why.Label
+		return why
+	}
+	if r.refuses == "" {
+		return nil
 	}
 	return r.refuses
 }

@@ -138,7 +138,7 @@ func ownAnswer(response []byte) (status int, fact string, ok bool) {
 func (c *pendingConn) answer(cause Cause, status int, fact string) []byte {
 	a := Answer{Text: string(cause)}
 	if c.listener.opts.Answer != nil {
-		a = c.listener.opts.Answer(string(cause))
+		a = c.listener.opts.Answer(cause)
 		if a.Status >= 400 && cause != CauseBadRequest {
 			status = a.Status
 		}

@@ -34,7 +34,7 @@ func watchAddresses(opts wsio.Options) (wsio.Options, chan seen) {
 		told <- seen{r.RemoteAddr, c.RemoteAddr().String()}
 		_ = c.Close()
 	}
-	opts.Refused = func(r *http.Request, _ string) { told <- seen{r.RemoteAddr, ""} }
+	opts.Refused = func(r *http.Request, _ wsio.Refusal) { told <- seen{r.RemoteAddr, ""} }
 	return opts, told
 }
 

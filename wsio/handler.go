@@ -3,6 +3,7 @@ package wsio
 import (
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"slices"
@@ -39,19 +40,22 @@ type Options struct {
 	AddressHeader AddressHeader
 	// TrustedProxies are the machines whose word in that header counts.
 	TrustedProxies Peers
-	// Admit is asked before the upgrade whether a session would be taken now, and names the cause if not. Nil: always.
-	Admit func(*http.Request) (cause string)
-	// Answer says how a refusal is told to the device. cause is a [Cause] or what Admit returned. Nil: status 400 and the cause.
-	Answer func(cause string) Answer
+	// Admit is asked before the upgrade whether a session would be taken now, and says why if not: nil means that it would. A nil function: always.
+	Admit func(*http.Request) Refusal
+	// Answer says how a refusal is told to the device. Nil: status 400 and the refusal.
+	Answer func(why Refusal) Answer
 	// Refused hears of every refusal, and of devices that left before the answer. Nil: nobody does.
-	Refused func(r *http.Request, cause string)
+	Refused func(r *http.Request, why Refusal)
 	// Tell is given the WebSocket of a page that Admit refused, to tell it why until the deadline: a page sees nothing of an HTTP answer but
 	// code 1006. The connection keeps its slot at the gate, and is closed afterwards. Nil: pages get the HTTP answer as well.
-	Tell func(c *Conn, cause string, deadline time.Time)
+	Tell func(c *Conn, why Refusal, deadline time.Time)
 	// Accepted is given every device that was let in and owns the connection from then on. It must return soon: the
 	// goroutine and the buffers of the HTTP server are free only then.
 	Accepted func(*Conn, *http.Request)
 }
+
+// Refusal is why a device is refused: a [Cause], or what [Options.Admit] has returned, as it came. It can be compared with ==.
+type Refusal any
 
 // Answer is the HTTP response to a refused handshake.
 type Answer struct {
@@ -104,20 +108,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if cause := h.check(r); cause != "" {
-		h.refuse(w, r, string(cause))
+		h.refuse(w, r, cause)
 		return
 	}
 	subprotocol, offered := selectSubprotocol(r.Header, h.opts.ExtraSubprotocols)
 	if subprotocol == "" && (offered || !h.opts.SubprotocolOptional) {
-		h.refuse(w, r, string(CauseSubprotocol))
+		h.refuse(w, r, CauseSubprotocol)
 		return
 	}
 	if h.opts.Admit != nil {
-		if cause := h.opts.Admit(r); cause != "" && h.isPage(r) {
-			h.tell(w, r, device, subprotocol, cause)
+		if why := h.opts.Admit(r); why != nil && h.isPage(r) {
+			h.tell(w, r, device, subprotocol, why)
 			return
-		} else if cause != "" {
-			h.refuse(w, r, cause)
+		} else if why != nil {
+			h.refuse(w, r, why)
 			return
 		}
 	}
@@ -148,8 +152,8 @@ func (h *Handler) isPage(r *http.Request) bool {
 const tellTime = 5 * time.Second // for a page that was refused, within the time for its handshake
 
 // tell refuses a page over its WebSocket.
-func (h *Handler) tell(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol, cause string) {
-	h.report(r, Cause(cause))
+func (h *Handler) tell(w http.ResponseWriter, r *http.Request, device net.Addr, subprotocol string, why Refusal) {
+	h.report(r, why)
 	pending := pendingOf(r)
 	defer pending.listener.gate.leave(&pending.spot)
 	deadline := time.Now().Add(tellTime)
@@ -161,13 +165,13 @@ func (h *Handler) tell(w http.ResponseWriter, r *http.Request, device net.Addr, 
 		return
 	}
 	_ = conn.SetDeadline(deadline)
-	h.opts.Tell(conn, cause, deadline)
+	h.opts.Tell(conn, why, deadline)
 	_ = conn.Close()
 }
 
-func (h *Handler) report(r *http.Request, cause Cause) {
+func (h *Handler) report(r *http.Request, why Refusal) {
 	if h.opts.Refused != nil {
-		h.opts.Refused(r, string(cause))
+		h.opts.Refused(r, why)
 	}
 }
 
@@ -230,12 +234,12 @@ func hasToken(h http.Header, key, token string) bool {
 	return false
 }
 
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
-	answer := Answer{Status: http.StatusBadRequest, Text: cause}
+func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, why Refusal) {
+	answer := Answer{Status: http.StatusBadRequest, Text: fmt.Sprint(why)}
 	if h.opts.Answer != nil {
-		answer = h.opts.Answer(cause)
+		answer = h.opts.Answer(why)
 	}
-	h.report(r, Cause(cause))
+	h.report(r, why)
 	if answer.Status < 400 || answer.Status > 599 {
 		answer.Status = http.StatusInternalServerError // a device could take a 3xx for success (device-quirks H10)
 	}
@@ -243,7 +247,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, cause string) {
 		answer.Text = answer.Text[:maxAnswerText]
 	}
 	header := w.Header()
-	switch Cause(cause) {
+	switch why {
 	case CauseWebSocketVersion:
 		header.Set("Sec-Websocket-Version", "13") // RFC 6455 section 4.4
 	case CauseMethod:

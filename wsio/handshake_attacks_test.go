@@ -30,7 +30,8 @@ func TestAttack34(t *testing.T) {
 	})
 }
 
-func status(cause string) wsio.Answer {
+func status(why wsio.Refusal) wsio.Answer {
+	cause := fmt.Sprint(why)
 	codes := map[string]int{"websocket-version": 426, "not-websocket": 426, "method-not-get": 405, "unknown-path": 404}
 	if code, ok := codes[cause]; ok {
 		return wsio.Answer{Status: code, Text: cause}

@@ -31,7 +31,7 @@ type ListenerOptions struct {
 	// say. It is called by Accept as well and must not wait. Nil: nobody does.
 	Refused func(peer net.Addr, cause Cause, fact error)
 	// Answer says what a peer that speaks HTTP is told. Its status counts where it is not CauseBadRequest. Nil: the cause alone.
-	Answer func(cause string) Answer
+	Answer func(why Refusal) Answer
 	// MQTT makes the answer to a peer that begins with an MQTT packet instead of HTTP or TLS, of which head is what has come, and
 	// says what the log may tell of it. It is asked again with more unless whole. Nil: there is no answer.
 	MQTT func(head []byte, cause Cause) (answer []byte, fact error, whole bool)

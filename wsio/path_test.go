@@ -55,7 +55,7 @@ func TestHealthPath(t *testing.T) {
 
 // TestUpgradeHeaderOf426 is there for a client, as RFC 9110 wants it, and not where a proxy would pass it on over HTTP/2.
 func TestUpgradeHeaderOf426(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Answer: func(string) wsio.Answer { return wsio.Answer{Status: 426} }}})
+	s := startServer(t, serverConfig{opts: wsio.Options{Answer: func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: 426} }}})
 	for name, c := range map[string]struct {
 		request string
 		want    string

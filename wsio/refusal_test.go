@@ -82,8 +82,8 @@ func TestAnswer(t *testing.T) {
 	}
 	var cause string
 	s := startServer(t, serverConfig{opts: wsio.Options{
-		Admit:  func(*http.Request) string { return cause },
-		Answer: func(cause string) wsio.Answer { return answers[cause] },
+		Admit:  func(*http.Request) wsio.Refusal { return cause },
+		Answer: func(why wsio.Refusal) wsio.Answer { return answers[fmt.Sprint(why)] },
 	}})
 	for _, c := range []struct {
 		cause, request string
@@ -123,9 +123,9 @@ func TestAnswer(t *testing.T) {
 func TestAdmit(t *testing.T) {
 	var asked []string
 	s := startServer(t, serverConfig{opts: wsio.Options{
-		Admit: func(r *http.Request) string {
+		Admit: func(r *http.Request) wsio.Refusal {
 			asked = append(asked, r.URL.RawQuery)
-			return ""
+			return nil
 		},
 	}})
 	s.wantAccepted(t, strings.Replace(goodRequest, "/mqtt", "/mqtt?token=a%2Fb", 1), "mqtt")
@@ -185,9 +185,9 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 func TestChallenge(t *testing.T) {
 	for challenge, want := range map[string][]string{"": nil, `Basic realm="mqtt"`: {`Basic realm="mqtt"`}} {
 		h := wsio.NewHandler(wsio.Options{
-			Admit:   func(*http.Request) string { return "no" },
-			Answer:  func(string) wsio.Answer { return wsio.Answer{Status: 401, Challenge: challenge, Text: "no"} },
-			Refused: func(*http.Request, string) {},
+			Admit:   func(*http.Request) wsio.Refusal { return "no" },
+			Answer:  func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: 401, Challenge: challenge, Text: "no"} },
+			Refused: func(*http.Request, wsio.Refusal) {},
 		})
 		r := httptest.NewRequest(http.MethodGet, "/mqtt", nil)
 		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",

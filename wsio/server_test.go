@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -53,7 +54,7 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 		}
 	}
 	if c.opts.Refused == nil {
-		c.opts.Refused = func(_ *http.Request, cause string) { s.refused <- cause }
+		c.opts.Refused = func(_ *http.Request, why wsio.Refusal) { s.refused <- fmt.Sprint(why) }
 	}
 	network, address := "tcp", "127.0.0.1:0"
 	if c.unix {

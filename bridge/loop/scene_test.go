@@ -154,7 +154,7 @@ func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 		Register: loops.Register,
 	})
 	handler := wsio.NewHandler(wsio.Options{
-		Answer:   func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
+		Answer:   func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
 		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
 	devices = wsio.NewGate(wsio.GateOptions{Handshakes: limits.Sessions}).Listener(devices, opts)

@@ -20,7 +20,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 		if r.Label != string(cause) || status[cause] == 0 || r.Status != status[cause] || r.Close != 0 {
 			t.Errorf("cause %s has reason %s with status %d and close code %d", cause, r.Label, r.Status, r.Close)
 		}
-		if a := new(process).answer(string(cause)); a.Status != r.Status || a.Text != r.String() || a.RetryAfter != 0 {
+		if a := new(process).answer(cause); a.Status != r.Status || a.Text != r.String() || a.RetryAfter != 0 {
 			t.Errorf("cause %s is answered with %+v", cause, a)
 		}
 	}

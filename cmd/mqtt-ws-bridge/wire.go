@@ -244,10 +244,10 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tell func(*wsio.Conn, string, time.Time)
+	var tell func(*wsio.Conn, wsio.Refusal, time.Time)
 	if cfg.BrowserReasons == "on" {
-		tell = func(c *wsio.Conn, cause string, deadline time.Time) {
-			bridge.Tell(c, reason.ByLabel(cause), deadline)
+		tell = func(c *wsio.Conn, why wsio.Refusal, deadline time.Time) {
+			bridge.Tell(c, reasonOf(why), deadline)
 		}
 	}
 	var handler http.Handler = wsio.NewHandler(wsio.Options{
@@ -293,11 +293,11 @@ func packetSize(size config.Size) int {
 	return int(size)
 }
 
-func (p *process) admit(r *http.Request) string {
+func (p *process) admit(r *http.Request) wsio.Refusal {
 	if why := p.bridge.AdmitDevice(&bridge.Applicant{Address: host(r.RemoteAddr), Request: r}); why != nil {
-		return why.Label
+		return why
 	}
-	return ""
+	return nil // not a nil pointer
 }
 
 // admission is what quotas and access contribute to the order in which the bridge refuses devices.
@@ -316,17 +316,18 @@ func (p *process) health() wsio.Answer {
 		why = p.unready()
 	}
 	if why != nil {
-		return answer(why.Label)
+		return answer(why)
 	}
 	return wsio.Answer{Status: http.StatusOK, Text: "ready"}
 }
 
-func (p *process) refused(r *http.Request, cause string) {
+func (p *process) refused(r *http.Request, why wsio.Refusal) {
 	var err error
 	if v := attemptOf(r); v != nil {
 		err = v.err
 	}
-	p.bridge.RefusedFor(reason.ByLabel(cause), r.RemoteAddr, r.UserAgent(), err, facts(r, wsio.Cause(cause), p.running.Load().Paths)...)
+	cause, _ := why.(wsio.Cause)
+	p.bridge.RefusedFor(reasonOf(why), r.RemoteAddr, r.UserAgent(), err, facts(r, cause, p.running.Load().Paths)...)
 }
 
 func (p *process) accepted(c *wsio.Conn, r *http.Request) {
@@ -341,15 +342,24 @@ func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 	p.bridge.StartWith(c, pass)
 }
 
+// reasonOf is the row of the table of reasons: the bridge's own as it came through wsio, and that of one of wsio's causes.
+func reasonOf(why wsio.Refusal) *reason.Reason {
+	if own, ok := why.(*reason.Reason); ok {
+		return own
+	}
+	cause, _ := why.(wsio.Cause)
+	return reason.ByLabel(string(cause))
+}
+
 // answer tells a refused device what the table of reasons says.
-func answer(cause string) wsio.Answer {
-	r := reason.ByLabel(cause)
+func answer(why wsio.Refusal) wsio.Answer {
+	r := reasonOf(why)
 	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
 }
 
 // answer is the same, with a challenge where the device has to prove who it is.
-func (p *process) answer(cause string) wsio.Answer {
-	a := answer(cause)
+func (p *process) answer(why wsio.Refusal) wsio.Answer {
+	a := answer(why)
 	if p.access != nil && a.Status == http.StatusUnauthorized {
 		a.Challenge = p.access.current().challenge
 	}

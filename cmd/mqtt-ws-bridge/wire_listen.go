@@ -4,19 +4,18 @@ import (
 	"net"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/wsio"
 )
 
 // refusedConn hears of a connection that ended before there was a whole request.
 func (p *process) refusedConn(peer net.Addr, cause wsio.Cause, fact error) {
-	p.bridge.RefusedFor(reason.ByLabel(string(cause)), peer.String(), "", fact)
+	p.bridge.RefusedFor(reasonOf(cause), peer.String(), "", fact)
 }
 
 // answerMQTT answers a peer that sends MQTT without a WebSocket around it.
 func answerMQTT(head []byte, cause wsio.Cause) (answer []byte, fact error, whole bool) {
-	return bridge.AnswerUnwrapped(reason.ByLabel(string(cause)), head)
+	return bridge.AnswerUnwrapped(reasonOf(cause), head)
 }
 
 func handshakeLimits(cfg *config.Config) wsio.Limits {

@@ -105,7 +105,7 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 		Register: register(t, w.loops),
 	})
 	handler := wsio.NewHandler(wsio.Options{
-		Answer: func(string) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
+		Answer: func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
 		Accepted: func(c *wsio.Conn, _ *http.Request) {
 			note(r.devices, c.NetConn())
 			r.bridge.Start(c)
