@@ -32,6 +32,9 @@ func (s *session) lookAnswer(p *mqttio.Packet) bool {
 		return false
 	}
 	s.brokerAnswered()
+	if ack.Code != 0 && oldForm(p, s.connect.version) { // the device gets a CONNACK of the bridge's instead
+		return s.refuse(&s.down, p, reason.BrokerRefused, fmt.Errorf("%w: %s", errOldForm, mqttio.ConnackText(ack.Code, mqttio.V311)))
+	}
 	if ack.Code != 0 {
 		s.flush(&s.down)
 		s.end(reason.BrokerRefused, fmt.Errorf("CONNACK %s", mqttio.ConnackText(ack.Code, s.connect.version)))
@@ -63,6 +66,14 @@ func (s *session) lookAnswer(p *mqttio.Packet) bool {
 	s.memory.accept()
 	s.rouse() // who waits may have moved to the other share
 	return true
+}
+
+var errOldForm = errors.New("the broker does not speak MQTT 5: it answers with the CONNACK of MQTT 3.1.1")
+
+// oldForm reports whether a CONNACK has the form of 3.1.1, without the length of properties that MQTT 5 demands [MQTT-3.2.2-1]. A broker
+// that knows 3.1.1 alone refuses CONNECT of MQTT 5 so, with code 1 [MQTT-3.1.2-2 of 3.1.1]. To a client of MQTT 5 that is malformed.
+func oldForm(p *mqttio.Packet, v mqttio.Version) bool {
+	return v == mqttio.V5 && p.Whole() && len(p.Bytes) == p.Header.Len+2
 }
 
 // brokerAnswered notes that the broker has answered CONNECT; the first answer counts.

@@ -93,6 +93,9 @@ func (s *session) farewellPacket(c *cause, text string) []byte {
 		code := c.reason.Connack3
 		if version == mqttio.V5 {
 			code = packetCode(c, c.reason.Connack5)
+			if errors.Is(c.err, errOldForm) {
+				code = mqttio.CodeVersion // [MQTT-3.1.2-2]
+			}
 		}
 		if code == 0 || version == 0 {
 			return buf

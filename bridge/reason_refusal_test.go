@@ -126,6 +126,8 @@ var refusalCases = []endCase{
 		want: ended{reason: "broker-refused", code: 1008, packets: hx("20020005")}},
 	{only: mqttio.V5, act: func(s *scene) { s.dialled(); s.br.send(hx("200300 87 00")) },
 		want: ended{reason: "broker-refused", code: 1008, packets: hx("200300 87 00")}},
+	{name: "broker of 3.1.1 alone", only: mqttio.V5, act: func(s *scene) { s.dialled(); s.br.send(hx("20020001")) }, // [MQTT-3.1.2-2]
+		want: ended{reason: "broker-refused", code: 1008}, connack: [2]byte{0, 0x84}},
 }
 
 // refusedWith is a pass of a device that cannot be taken after all.

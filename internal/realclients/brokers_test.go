@@ -53,8 +53,8 @@ func exchange(t *testing.T, d *Device, bridge *bridgeproc.Bridge, id string, qos
 	d.Disconnect()
 }
 
-// refusedFor5 expects the library to hear that it is refused: CONNACK 1 of 3.1.1, which is what such a broker says [MQTT-3.1.2-2], or, where the
-// broker says nothing and closes, CONNACK 0x88 of the bridge's.
+// refusedFor5 expects the library to hear that it is refused: CONNACK 0x84 in place of the CONNACK 1 of 3.1.1 that such a broker says
+// [MQTT-3.1.2-2], or, where the broker says nothing and closes, CONNACK 0x88 of the bridge's.
 func refusedFor5(t *testing.T, d *Device, bridge *bridgeproc.Bridge, id, reason string) {
 	_, err := d.do(Command{Do: "connect", URL: bridge.WS + "/mqtt", Client: strings.ReplaceAll(id, ".", "-"), Version: mqtt5, Clean: true, Keepalive: 60})
 	if err == nil {
