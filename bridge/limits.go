@@ -3,12 +3,11 @@ package bridge
 // limits are those of this moment. They are not to be changed.
 func (b *Bridge) limits() *Limits { return b.bounds.Load() }
 
-// SetLimits changes the limits from now on, except Dials and DialTimeout, which stay. What a session takes over from them at its begin or
+// SetLimits changes the limits from now on, except Dials, which stays. What a session takes over from them at its begin or
 // with CONNECT, the sizes, the keep alive and what it may subscribe to, it keeps; how long either end may take, and how often it is pinged,
 // changes for all. Sessions beyond a lower number of them go on.
 func (b *Bridge) SetLimits(l Limits) {
-	old := b.limits()
-	l.Dials, l.DialTimeout = old.Dials, old.DialTimeout
+	l.Dials = b.limits().Dials
 	b.bounds.Store(&l)
 }
 

@@ -30,6 +30,9 @@ func (p *Pool) Prepare(ctx context.Context, opts Options) (*Prepared, error) {
 	return n, nil
 }
 
+// Names returns what the brokers are called.
+func (n *Prepared) Names() []string { return n.next.names() }
+
 // Replace puts a list from Prepare into use. Every dial from now on has the new settings. Brokers that are in both lists keep what is known
 // of them; brokers that are gone take no new session, are not probed any more, and keep the sessions that they have.
 func (p *Pool) Replace(n *Prepared) {

@@ -26,9 +26,11 @@ func (p *process) liveParts() []livePart {
 		{[]string{"listen", "tls", "addresses.proxy-protocol"}, p.prepareListeners},
 		{[]string{"admin"}, p.prepareAdmin},
 		{[]string{"limits.sessions", "limits.connect-size", "limits.connect-timeout", "limits.packet-size", "limits.subscribe-filters",
-			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "keepalive", "downlink.ping-interval",
+			"limits.packet-timeout", "limits.write-timeout", "upstream.connack-timeout", "upstream.dial-timeout", "keepalive", "downlink.ping-interval",
 			"quotas.device.subscriptions", "quotas.device.topic-levels"},
 			p.prepareLimits},
+		{[]string{"upstream"}, p.prepareUpstream},
+		{[]string{"quotas"}, p.prepareQuotas},
 		{p.liveAccess(), func(c *current.Change, next *config.Config) error { return p.access.prepare(c, next) }},
 		{[]string{"drain"}, func(*current.Change, *config.Config) error { return nil }}, // read when it begins
 	}
@@ -71,17 +73,23 @@ func (p *process) liveAccess() []string {
 	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain"}
 }
 
-// fits reports whether a key can take its new value now, for those where that depends on it.
-func (p *process) fits(key string, next *config.Config) bool {
+// hinders says why a key cannot take its new value before a restart, for those where that depends on it; "": it can.
+func (p *process) hinders(key string, next *config.Config) string {
 	switch key {
-	case "limits.sessions": // descriptors were shared out for as many sessions as there could be at the start
-		return next.Limits.Sessions <= p.cfg.Limits.Sessions
+	case "limits.sessions":
+		if next.Limits.Sessions > p.cfg.Limits.Sessions {
+			return "file descriptors were shared out at the start"
+		}
 	case "listen":
-		return !slices.ContainsFunc(next.Listen, func(text string) bool { return !keepsSocket(text, p.sockets()...) })
+		if slices.ContainsFunc(next.Listen, func(text string) bool { return !keepsSocket(text, p.sockets()...) }) {
+			return "the file of a Unix socket that stays has its mode and group"
+		}
 	case "admin.listen":
-		return keepsSocket(next.Admin.Listen, p.adminListener)
+		if !keepsSocket(next.Admin.Listen, p.adminListener) {
+			return "the file of a Unix socket that stays has its mode and group"
+		}
 	}
-	return true
+	return p.embeddedStays(key, next)
 }
 
 // reloadConfig reads the configuration again and puts into use what can be, all of it or nothing. One line says what became of each key
@@ -101,13 +109,16 @@ func (p *process) reloadConfig() bool {
 		p.log.Info("configuration loaded; nothing in it has changed")
 		return true
 	}
-	var live, later []string
+	var live, later, because []string
 	parts := p.liveParts()
 	for _, key := range changed {
-		if p.fits(key, loaded) && partOf(parts, key) {
+		why := p.hinders(key, loaded)
+		if why == "" && partOf(parts, key) {
 			live = append(live, key)
-		} else {
-			later = append(later, key)
+			continue
+		}
+		if later = append(later, key); why != "" {
+			because = append(because, key+": "+why)
 		}
 	}
 	next := config.With(now, loaded, live)
@@ -127,7 +138,11 @@ func (p *process) reloadConfig() bool {
 	if len(later) > 0 {
 		level = slog.LevelWarn
 	}
-	p.log.Log(p.ctx, level, "configuration loaded", "in_effect", live, "after_restart", later)
+	attrs := []any{"in_effect", live, "after_restart", later}
+	if len(because) > 0 {
+		attrs = append(attrs, "because", because)
+	}
+	p.log.Log(p.ctx, level, "configuration loaded", attrs...)
 	return true
 }
 

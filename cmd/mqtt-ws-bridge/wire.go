@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"os"
 	"os/signal"
 	"slices"
@@ -53,6 +52,7 @@ type process struct {
 	registry   *prometheus.Registry
 	tlsMetrics *tlsfiles.Metrics
 	tlsStores  current.Value[[]*tlsfiles.Store] // see stores
+	brokerTLS  *tlsfiles.Store                  // nil with the embedded broker
 	deviceTLS  current.Value[tlsfiles.Store]    // empty until a listener has TLS
 	hangups    chan os.Signal                   // SIGHUP, which reloads tlsStores and access
 
@@ -65,7 +65,7 @@ type process struct {
 	loops       *loop.Loops        // nil where the system has none
 	pool        *upstream.Pool     // nil with the embedded broker
 	embedded    *upstream.Embedded // nil with brokers of the user's
-	brokerNames []string
+	brokerNames []string           // at the start
 
 	gate         *wsio.Gate
 	computing    wsio.Slots // of TLS handshakes
@@ -116,43 +116,16 @@ func (p *process) wireUpstream() error {
 	if len(p.cfg.Upstream.URLs) == 0 {
 		return p.wireEmbedded()
 	}
-	brokerTLS, err := p.keepTLS(tlsfiles.NewClient(p.cfg.BrokerTLS(), p.tlsOptions("upstream")))
+	var err error
+	p.brokerTLS, err = p.keepTLS(tlsfiles.NewClient(p.cfg.BrokerTLS(), p.tlsOptions("upstream")))
 	if err != nil {
 		return fmt.Errorf("upstream.tls: %w", err)
 	}
-	headers := make(http.Header)
-	for name, value := range p.cfg.Upstream.Headers {
-		headers.Set(name, string(value))
+	opts, err := brokerOptions(p.cfg, p.brokerTLS.Config)
+	if err != nil {
+		return err
 	}
-	var urls []*url.URL
-	for _, text := range p.cfg.Upstream.URLs {
-		u, err := config.ParseUpstream(text)
-		if err != nil {
-			return err
-		}
-		urls = append(urls, u)
-	}
-	up := &p.cfg.Upstream
-	opts := upstream.Options{
-		URLs: urls, TLS: brokerTLS.Config, Headers: headers, Subprotocol: up.Subprotocol,
-		ProxyProtocol: slices.Index([]string{"off", "v1", "v2"}, up.ProxyProtocol),
-		Trust:         upstream.Trust{CommonName: up.TLS.CommonName}, ALPN: up.TLS.ALPN,
-		PingInterval: up.PingInterval, DialTimeout: up.DialTimeout, HealthInterval: up.HealthInterval, Log: p.log, Metrics: p.registry,
-	}
-	for _, text := range up.TLS.Pins {
-		pin, err := config.ParsePin(text)
-		if err != nil {
-			return err
-		}
-		opts.Trust.Pins = append(opts.Trust.Pins, pin)
-	}
-	if up.Proxy.URL != "" {
-		address, err := config.ParseProxy(up.Proxy.URL)
-		if err != nil {
-			return err
-		}
-		opts.Proxy = upstream.Proxy{Address: address, Username: up.Proxy.Username, Password: string(up.Proxy.Password)}
-	}
+	opts.Log, opts.Metrics = p.log, p.registry
 	p.pool, err = upstream.NewPool(opts)
 	if err == nil {
 		p.brokerNames = p.pool.Names()

@@ -5,6 +5,7 @@ import (
 
 	"mqtt-ws-bridge/bridge/quota"
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 )
 
 // quotaOptions are the limits of quotas.
@@ -23,6 +24,14 @@ func quotaOptions(q *config.Quotas) quota.Options {
 		Total: quota.Limits{ConnectRate: t.ConnectRate,
 			Up: rates(t.MessagesUp, t.BytesUp), Down: rates(t.MessagesDown, t.BytesDown)},
 	}
+}
+
+func (p *process) prepareQuotas(c *current.Change, next *config.Config) error {
+	c.OnCommit(func() {
+		p.quotas.Replace(quotaOptions(&next.Quotas))
+		p.gate.LimitAddresses(next.Quotas.Address.Connections, next.Quotas.IPv6Prefix)
+	})
+	return nil
 }
 
 // identity is what the handshake of a request has proved, "" if nothing.
