@@ -65,18 +65,18 @@ func (c *Conn) writeGathered(buf []byte, ends []int) error {
 
 // gather sends the runs through out, as many at a time as fit.
 func (c *Conn) gather(out, buf []byte, ends []int) error {
+	most := min(gatherMax, c.maxFrame, len(out)-headerSize(len(out))) // a longer payload is alone in its write
 	used, start := 0, Headroom
 	for _, end := range ends {
 		n := end - start
-		alone := n > gatherMax || n > c.maxFrame || headerSize(n)+n > len(out)
-		if n > 0 && (alone || used+headerSize(n)+n > len(out)) {
+		if (n > most || used+headerSize(n)+n > len(out)) && n > 0 {
 			if err := c.writeFollowed(out[:used]); err != nil {
 				return err
 			}
 			used = 0
 		}
 		switch {
-		case alone:
+		case n > most:
 			if err := c.writeInPlace(buf, start, end); err != nil {
 				return err
 			}
