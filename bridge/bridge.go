@@ -172,7 +172,6 @@ func New(opts Options) *Bridge {
 		register:  opts.Register,
 		revoked:   opts.Revoked,
 		budget:    opts.Budget,
-		memory:    newMemory(opts.Memory),
 		admission: opts.Admission, order: admissionOrder(),
 		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
@@ -180,6 +179,7 @@ func New(opts Options) *Bridge {
 		inspecting: fairqueue.New(inspections(), math.MaxInt), // each session waits once
 		sessions:   make(map[*session]struct{}), stopWatch: cancel,
 	}
+	b.memory = newMemory(opts.Memory, b.now)
 	b.metrics.registerMemory(b.memory)
 	b.bounds.Store(&opts.Limits)
 	b.logConnects.Store(opts.LogConnects)

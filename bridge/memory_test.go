@@ -22,8 +22,7 @@ func halfConnect() []byte { return append(hx("10 8020 0004'MQTT' 04 02 0000"), m
 func memoryRig(t *testing.T, packets int, change func(*bridge.Options)) *rig {
 	opts := bridge.Options{Limits: plenty()}
 	opts.Limits.ConnectTimeout = time.Hour
-	// Three quarters are for devices that were accepted, and one gets a quarter of what is free.
-	opts.Memory.Packets = int64(packets+3) * (66 << 10) / 3 * 4
+	opts.Memory.Packets = int64(packets) * (66 << 10) / 3 * 4 // three quarters are for devices that were accepted
 	if change != nil {
 		change(&opts)
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/mqttio"
 )
 
 // standing is what the watch has seen of a session: for how long nothing has come from an end or gone to it, and whether a write to it is
@@ -29,7 +30,10 @@ func (s *session) checkPartial(v standing) bool {
 		s.end(reason.BrokerPacketTimeout, nil)
 		return false
 	}
-	s.watched.stuck = max(where(up, v.up), where(down, v.down), where(v.writesDown, v.toDevice), where(v.writesUp, v.toBroker))
+	s.watched.stuck = [2]time.Duration{
+		mqttio.Up:   max(where(up, v.up), where(v.writesUp, v.toBroker)),
+		mqttio.Down: max(where(down, v.down), where(v.writesDown, v.toDevice)),
+	}
 	return true
 }
 

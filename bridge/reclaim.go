@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/mqttio"
 )
 
 // When pumps wait for memory in vain, the watch ends those who have it and do not move: first who holds most bytes for longest.
@@ -23,27 +24,45 @@ const (
 )
 
 var (
-	errHoldsMost  = errors.New("it moved too little of what it held while others waited")
-	errSaysNought = errors.New("it waited for longest of those without CONNECT")
+	errUsesMost  = errors.New("it moved too little of its packets while others waited for memory")
+	errNoConnect = errors.New("it is the oldest connection without CONNECT")
 )
 
 // reclaim takes memory back. Owned by the watch.
 type reclaim struct {
 	b       *Bridge
-	holders []holding
+	holders []memoryUsage
 }
 
-// holding is a session that holds memory.
-type holding struct {
+// memoryUsage is what a session uses of a share.
+type memoryUsage struct {
 	s     *session
 	share *share
 	bytes int64
-	age   time.Duration // of the bytes, at most
-	since time.Duration // it had none
+	known bool         // it has given back all before
+	pumps [2]pumpUsage // that of a pump which uses nothing is zero
+	own   pumpUsage    // of what the bridge remembers for the session, where that is much
 }
 
+// pumpUsage is what one pump of it uses.
+type pumpUsage struct {
+	bytes int64
+	age   time.Duration // of the bytes, at most, without the time in which they waited for more memory
+	since time.Duration // the pump used nothing
+	waits bool          // for more memory
+}
+
+func (p pumpUsage) weight() int64 { return p.bytes * int64(p.age/time.Millisecond) }
+
 // weight is what those who are ended first have most of.
-func (h holding) weight() int64 { return h.bytes * int64(h.age/time.Millisecond) }
+func (u memoryUsage) weight() int64 {
+	return u.pumps[0].weight() + u.pumps[1].weight() + u.own.weight()
+}
+
+// since is for how long the session has used memory without a pause.
+func (u memoryUsage) since() time.Duration {
+	return max(u.pumps[0].since, u.pumps[1].since, u.own.since)
+}
 
 // look ends sessions if there is need. sessions were checked at now.
 func (r *reclaim) look(now time.Duration, sessions []*session) {
@@ -79,17 +98,17 @@ func (r *reclaim) shed(now time.Duration, sessions []*session) {
 	for _, s := range sessions {
 		if stage(s.stage.Load()) == stageConnect && !s.ending() {
 			sum += s.cost
-			r.holders = append(r.holders, holding{s: s, age: now - s.began})
+			r.holders = append(r.holders, memoryUsage{s: s, own: pumpUsage{age: now - s.began}})
 		}
 	}
 	if sum > limit {
-		slices.SortFunc(r.holders, func(a, b holding) int { return cmp.Compare(b.age, a.age) })
+		slices.SortFunc(r.holders, func(a, b memoryUsage) int { return cmp.Compare(b.own.age, a.own.age) })
 		for _, h := range r.holders {
 			if sum <= limit {
 				break
 			}
 			sum -= h.s.cost
-			h.s.end(reason.MemoryShort, errSaysNought)
+			h.s.end(reason.MemoryShort, errNoConnect)
 		}
 	}
 	clear(r.holders)
@@ -99,42 +118,90 @@ func (r *reclaim) shed(now time.Duration, sessions []*session) {
 func (r *reclaim) gather(now time.Duration, sessions []*session) {
 	r.holders = r.holders[:0]
 	for _, s := range sessions {
-		if h := s.memory.holding(now); h.bytes > 0 {
+		if h := s.memory.usage(now); h.bytes > 0 {
 			h.s = s
 			r.holders = append(r.holders, h)
 		}
 	}
-	slices.SortFunc(r.holders, func(a, b holding) int { return cmp.Compare(b.weight(), a.weight()) })
+	slices.SortFunc(r.holders, func(a, b memoryUsage) int { return cmp.Compare(b.weight(), a.weight()) })
 }
 
-// free ends sessions that hold memory of a share until so many bytes come free. With urgent it asks for less before it ends one; a nil
+// free ends sessions that use memory of a share until so many bytes come free. With urgent it asks for less before it ends one; a nil
 // share is any.
 func (r *reclaim) free(m *share, bytes int64, urgent bool) {
+	all := bytes > 0 // those who use memory wait for more themselves
 	for _, h := range r.holders {
-		if h.s.ending() && (m == nil || h.share == m) {
+		if m != nil && h.share != m {
+			continue
+		}
+		all = all && !urgent && h.waits() && !h.s.ending()
+		if h.s.ending() {
 			bytes -= h.bytes // it comes free anyway
 		}
+	}
+	if all {
+		r.breakTie(m)
+		return
 	}
 	for _, h := range r.holders {
 		if bytes <= 0 {
 			return
 		}
-		if m != nil && h.share != m || h.s.ending() || !urgent && !h.yields() || urgent && h.since < patience {
+		if m != nil && h.share != m || h.s.ending() || !urgent && !h.yields() || urgent && h.since() < patience {
 			continue
 		}
 		bytes -= h.bytes
-		h.s.end(reason.MemoryShort, errHoldsMost)
+		h.s.end(reason.MemoryShort, errUsesMost)
 	}
 }
 
+// breakTie ends one of those who all wait for what the others have: one that has never given anything back, if there is one.
+func (r *reclaim) breakTie(m *share) {
+	var last *memoryUsage
+	for i := range r.holders {
+		if h := &r.holders[i]; h.share == m && (last == nil || last.known && !h.known) {
+			last = h
+		}
+	}
+	if last != nil {
+		last.s.end(reason.MemoryShort, errUsesMost)
+	}
+}
+
+// waits reports whether every part of the session that uses memory waits for more.
+func (u memoryUsage) waits() bool {
+	for i, p := range u.pumps {
+		if p.bytes > 0 && !p.waits && !u.s.excused(i) {
+			return false
+		}
+	}
+	return u.own.bytes == 0
+}
+
 // yields reports whether the session may be ended for others who wait.
-func (h holding) yields() bool {
-	switch stage(h.s.stage.Load()) {
+func (u memoryUsage) yields() bool {
+	switch stage(u.s.stage.Load()) {
 	case stageConnect:
-		return h.age > connectFor
+		return u.pumps[mqttio.Up].age > connectFor
 	case stageOnline:
-		return h.since > stuckFor && h.s.watched.stuck > stuckFor ||
-			h.age > stuckFor+time.Duration(h.bytes/slowest)*time.Second
+		for i, p := range u.pumps {
+			if p.bytes > 0 && !p.waits && !u.s.excused(i) && (p.slow() || p.since > stuckFor && u.s.watched.stuck[i] > stuckFor) {
+				return true
+			}
+		}
+		return u.own.bytes > 0 && u.own.slow()
 	}
 	return false // the broker is what takes long
+}
+
+// slow reports whether the bytes are there for too long.
+func (p pumpUsage) slow() bool { return p.age > stuckFor+time.Duration(p.bytes/slowest)*time.Second }
+
+// excused reports whether a pump is in a write to a peer that may not read because the other pump, which waits for memory, does not read
+// from it.
+func (s *session) excused(pump int) bool {
+	if mqttio.Direction(pump) == mqttio.Up {
+		return s.down.buffers.waits.Load()&1 == 1 && s.writesBeside(&s.down)
+	}
+	return s.up.buffers.waits.Load()&1 == 1 && s.writesBeside(&s.up)
 }

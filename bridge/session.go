@@ -29,7 +29,7 @@ type session struct {
 	inspector *police.Inspector // nil if the broker decides alone
 	quota     Quota             // nil: none
 	cost      int64             // bytes that the session has in any case
-	memory    *holder
+	memory    *sessionMemory
 	stop      chan struct{} // closed by end; nil without a quota and a policy
 
 	// Set once by run, before the pumps start; others read them only after both have ended, or through mu.
@@ -100,16 +100,13 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 	s.up.tally = tally{packets: &b.metrics.packets[mqttio.Up], bytes: &b.metrics.bytes[mqttio.Up]}
 	s.down = pump{stream: mqttio.Stream{Direction: mqttio.Down, Limit: b.limits().PacketSize, MinPart: mqttio.MaxWhole}}
 	s.down.tally = tally{packets: &b.metrics.packets[mqttio.Down], bytes: &b.metrics.bytes[mqttio.Down]}
-	s.memory = &holder{memory: b.memory, share: &b.memory.unproven, now: b.now, read: [2]*leg.Leg{&s.toDevice, &s.toBroker}}
+	s.memory = newSessionMemory(s)
 	s.brokerConn.broker = &s.broker
 	s.toDevice.Init(dev, s.memory)
 	s.toBroker.Init(&s.brokerConn, s.memory)
 	_ = s.toBroker.Open() // nothing waits; the bridge says nothing there before the device is online
 	s.up.side, s.up.from, s.up.to = &sides[mqttio.Up], &s.toDevice, &s.toBroker
 	s.down.side, s.down.from, s.down.to = &sides[mqttio.Down], &s.toBroker, &s.toDevice
-	for _, p := range []*pump{&s.up, &s.down} {
-		p.buffers.holder, p.stream.Memory = s.memory, &p.buffers
-	}
 	s.down.stream.Beside = gathered
 	if !pass.Expires.IsZero() {
 		s.expires = max(s.began+min(time.Until(pass.Expires), forever), 1)
@@ -118,6 +115,7 @@ func newSession(b *Bridge, dev Device, pass Pass) *session {
 		s.up.stream.Copies, s.down.stream.Copies = 1, 1 // what goes on in place of what came
 		s.up.stream.MinPart = mqttio.MaxWhole           // so that the properties of a long PUBLISH are there to be looked at
 	}
+	s.countMemory()
 	if s.quota != nil || s.inspector != nil {
 		s.stop = make(chan struct{})
 	}

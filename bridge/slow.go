@@ -20,6 +20,7 @@ const writePiece = 16 << 10
 type writing struct {
 	writes moved[uint32] // that began or ended
 	taken  moved[uint64] // by the peer; looked at only while a write is under way
+	waited time.Duration // when a write that outlasts a look was seen last
 	slow   bool          // a write has outlasted a look of the watch, and what the kernel holds is bounded
 }
 
@@ -31,6 +32,7 @@ func (s *session) stalled(e drive.End, progress uint32, running time.Duration) t
 	if progress&1 == 0 || still == 0 {
 		return still
 	}
+	w.waited = running
 	taken, ok := uint64(0), false
 	s.driver.WithEnds(func() { // no write waits while the session is attached: whoever serves it gives the connections back before
 		s.mu.Lock()

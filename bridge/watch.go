@@ -17,11 +17,13 @@ import (
 type watched struct {
 	heard         moved[uint64] // bytes from the device
 	fromBroker    moved[uint64]
-	toDevice      writing       // writes to the device
-	toBroker      writing       // writes to the broker
-	throttled     moved[uint32] // the times that the pump up was throttled
-	throttledDown moved[uint32] // the times that the pump down was
-	stuck         time.Duration // for which something that is under way has not moved
+	toDevice      writing          // writes to the device
+	toBroker      writing          // writes to the broker
+	throttled     moved[uint32]    // the times that the pump up was throttled
+	throttledDown moved[uint32]    // the times that the pump down was
+	awaits        moved[uint32]    // the times that the pump up waited for memory
+	awaitsDown    moved[uint32]    // the times that the pump down did
+	stuck         [2]time.Duration // for which something that is under way has not moved, by pump
 	pinged        time.Duration
 	ending        time.Duration // when the session was first seen to end; 0: it goes on
 }
@@ -142,15 +144,17 @@ func (s *session) check(now, running time.Duration) {
 		s.end(reason.Expired, nil)
 		return
 	}
+	// A peer that we do not read from for want of memory may not read before it has written.
+	awaits, awaitsDown := s.up.buffers.waits.Load(), s.down.buffers.waits.Load()
 	toDevice := s.dev.WriteProgress()
-	still := s.stalled(drive.DeviceEnd, toDevice, running)
-	if toDevice&1 == 1 && still > l.WriteTimeout {
+	still := min(s.stalled(drive.DeviceEnd, toDevice, running), w.awaits.still(awaits, running))
+	if toDevice&1 == 1 && awaits&1 == 0 && still > l.WriteTimeout {
 		s.end(reason.WriteTimeout, nil)
 		return
 	}
 	toBroker := s.toBroker.Progress()
-	stalled := s.stalled(drive.BrokerEnd, toBroker, running)
-	if toBroker&1 == 1 && stalled > l.WriteTimeout {
+	stalled := min(s.stalled(drive.BrokerEnd, toBroker, running), w.awaitsDown.still(awaitsDown, running))
+	if toBroker&1 == 1 && awaitsDown&1 == 0 && stalled > l.WriteTimeout {
 		s.end(reason.BrokerStalled, nil)
 		return
 	}
@@ -158,10 +162,10 @@ func (s *session) check(now, running time.Duration) {
 	if stage(s.stage.Load()) != stageOnline {
 		return // a device that waits for CONNACK has to be silent
 	}
-	// While the broker does not read, or a quota holds us back, we do not read: the silence is not the device's, and begins when that
-	// is over.
+	// While the broker does not read, or a quota throttles us, we do not read: the silence is not the device's, and begins when that
+	// is over. A write that is short, such as a ping, does not interrupt the silence of the other end.
 	throttled := s.up.usage.throttled.Load()
-	silence := min(w.heard.still(s.toDevice.Bytes(), running), stalled, w.throttled.still(throttled, running))
+	silence := min(w.heard.still(s.toDevice.Bytes(), running), running-w.toBroker.waited, w.throttled.still(throttled, running))
 	if limit := s.keepAlive.Load(); limit > 0 && (toBroker|throttled)&1 == 0 && silence > time.Duration(limit) {
 		s.endSilent()
 		return
@@ -170,7 +174,7 @@ func (s *session) check(now, running time.Duration) {
 	throttledDown := s.down.usage.throttled.Load()
 	if !s.checkPartial(standing{
 		up: silence, readsUp: (toBroker|throttled)&1 == 0,
-		down: min(fromBroker, still, w.throttledDown.still(throttledDown, running)), readsDown: (toDevice|throttledDown)&1 == 0,
+		down: min(fromBroker, running-w.toDevice.waited, w.throttledDown.still(throttledDown, running)), readsDown: (toDevice|throttledDown)&1 == 0,
 		toDevice: still, writesDown: toDevice&1 == 1, toBroker: stalled, writesUp: toBroker&1 == 1,
 	}) {
 		return
@@ -180,8 +184,12 @@ func (s *session) check(now, running time.Duration) {
 	} else {
 		s.driver.Pause()
 	}
-	if l.PingInterval > 0 && now-max(w.pinged, s.began) >= l.PingInterval {
-		w.pinged = now
+	s.pingIfDue(now, l.PingInterval)
+}
+
+func (s *session) pingIfDue(now, interval time.Duration) {
+	if interval > 0 && now-max(s.watched.pinged, s.began) >= interval {
+		s.watched.pinged = now
 		s.b.wg.Go(func() { s.guard(s.ping) }) // not here: a device that does not read would stop the watch
 	}
 }

@@ -61,6 +61,9 @@ type Memory interface {
 	Give(n int)
 	// Tight reports whether a stream should keep no larger a buffer than it needs.
 	Tight() bool
+	// Awaited reports whether other streams wait for memory: then a stream keeps, from one packet to the next, no larger a buffer than
+	// what it has read fills, and asks anew for the next packet.
+	Awaited() bool
 }
 
 // takeBuffer takes an empty buffer from the pool of its class.

@@ -262,7 +262,11 @@ func (s *Stream) Done() {
 	}
 	s.base = s.pos
 	if s.buf.class > classSmall && s.Memory != nil && (s.want > 0 || s.end-s.pos < longestHeader) && s.Memory.Tight() { // half a packet
-		if class := classFor(max(s.want, s.end-s.pos+1)); class < s.buf.class {
+		n := s.end - s.pos + 1
+		if !s.Memory.Awaited() {
+			n = max(n, s.want)
+		}
+		if class := classFor(n); class < s.buf.class {
 			s.change(class)
 			s.uncount(s.cost(class))
 		}
@@ -277,6 +281,9 @@ func (s *Stream) cost(class int8) int {
 	size := bufferSizes[class]
 	return (1+s.Copies)*size + min(size, s.Beside)
 }
+
+// MostMemory returns the most bytes that the stream counts at a time.
+func (s *Stream) MostMemory() int { return s.cost(int8(len(bufferSizes) - 1)) }
 
 func (s *Stream) freeBuffer() {
 	s.buf.free()

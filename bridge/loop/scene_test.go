@@ -115,6 +115,11 @@ func eachKind(t *testing.T, test func(t *testing.T, k kind)) {
 // scene starts a bridge whose sessions are served by one loop.
 func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 	t.Helper()
+	return k.sceneWith(t, bridge.MemoryLimits{}, change)
+}
+
+func (k kind) sceneWith(t testing.TB, memory bridge.MemoryLimits, change func(*bridge.Limits)) *scene {
+	t.Helper()
 	loops, err := loop.New(1)
 	if err != nil {
 		t.Fatal(err)
@@ -151,7 +156,7 @@ func (k kind) scene(t testing.TB, change func(*bridge.Limits)) *scene {
 	log := slog.New(slog.NewTextHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	s.bridge = bridge.New(bridge.Options{
 		Upstream: up, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
-		Register: loops.Register,
+		Register: loops.Register, Memory: memory,
 	})
 	handler := wsio.NewHandler(wsio.Options{
 		Answer:   func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },

@@ -245,7 +245,7 @@ var (
 		Text: "the broker began a packet and did not go on with it (limits.packet-timeout)"}
 	MemoryShort = &Reason{Label: "memory-short", Disconnect: mqttio.CodeBusy, Close: closeTryAgain, Level: slog.LevelWarn,
 		Connack3: mqttio.Connack3Unavailable, Connack5: mqttio.CodeBusy,
-		Text: "memory is short, and this session held more of it for longer than others (limits.memory)"}
+		Text: "other sessions waited for memory, and this one used much of it and moved little (limits.memory)"}
 	BrokerMalformed = &Reason{Label: "broker-malformed", Disconnect: mqttio.CodeUnspecified, Close: closeInternal, Level: slog.LevelWarn,
 		Connack3: mqttio.Connack3Unavailable, Connack5: mqttio.CodeUnavailable,
 		Text: "the broker sent something that is not MQTT"}
