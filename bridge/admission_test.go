@@ -7,7 +7,7 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge/reason"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // stageNames say in docs/operations.md when a stage is and what a device hears there.
@@ -53,7 +53,7 @@ func admissionTable() string {
 	row("at accept", "`limits.handshakes`, `quotas.address.connections`", "HTTP status where it speaks HTTP")
 	row("before the request", "PROXY header, TLS handshake, `limits.header-size`, `limits.handshake-timeout`", "TLS alert, HTTP status, or CONNACK to MQTT without a WebSocket")
 	var causes []string
-	for _, cause := range wsio.HandshakeCauses() {
+	for _, cause := range refusal.HandshakeCauses() {
 		causes = append(causes, "`"+string(cause)+"`")
 	}
 	row("before the upgrade, by the request", strings.Join(causes, ", "), "HTTP status")

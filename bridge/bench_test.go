@@ -9,6 +9,7 @@ import (
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/police"
 	"mqtt-ws-bridge/bridge/quota"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -54,7 +55,7 @@ func moveUp(b *testing.B, pass bridge.Pass, grows int) {
 	s.br.send(connack(s.v))
 	s.dev.expect(connack(s.v))
 	batch := bytes.Repeat(publish(s.v, "site/plant/line/3/dev/d-100/up/temp", string(make([]byte, 89))), 64)
-	wire, got := frame(0x82, batch), make([]byte, len(batch)+64*grows)
+	wire, got := wsframes.Masked(0x82, batch), make([]byte, len(batch)+64*grows)
 	b.SetBytes(int64(len(batch)))
 	b.ReportAllocs()
 	for b.Loop() {

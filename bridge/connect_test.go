@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -18,7 +19,7 @@ func TestConnectDripped(t *testing.T) {
 		d := r.open()
 		r.async(func() {
 			for _, c := range connect(mqttio.V311, "dripping", 60) {
-				if _, err := d.nc.Write(append(frame(0x82, []byte{c}), frame(0x89, []byte("x"))...)); err != nil {
+				if _, err := d.nc.Write(append(wsframes.Masked(0x82, []byte{c}), wsframes.Masked(0x89, []byte("x"))...)); err != nil {
 					return
 				}
 				time.Sleep(time.Second)
@@ -45,11 +46,11 @@ func TestConnectInPieces(t *testing.T) {
 		d := r.open()
 		whole := connect(v, "in pieces", 60)
 		for _, c := range whole[:len(whole)-1] {
-			d.raw(append(frame(0x82, []byte{c}), frame(0x89, nil)...))
+			d.raw(append(wsframes.Masked(0x82, []byte{c}), wsframes.Masked(0x89, "")...))
 			synctest.Wait()
 			r.undialled()
 		}
-		d.raw(frame(0x82, whole[len(whole)-1:]))
+		d.raw(wsframes.Masked(0x82, whole[len(whole)-1:]))
 		r.broker().expect(whole)
 	})
 }
@@ -61,11 +62,11 @@ func TestPipelined(t *testing.T) {
 		s.upgrade()
 		want := s.connect()
 		d := s.dev
-		d.raw(frame(0x82, append(s.connect(), publish(v, "t", "0")...)))
+		d.raw(wsframes.Masked(0x82, append(s.connect(), publish(v, "t", "0")...)))
 		want = append(want, publish(v, "t", "0")...)
 		for i := byte('1'); i < '9'; i++ {
 			p := publish(v, "t", string(bytes.Repeat([]byte{i}, int(i)*20)))
-			d.raw(append(frame(0x02, p[:3]), frame(0x80, p[3:])...))
+			d.raw(append(wsframes.Masked(0x02, p[:3]), wsframes.Masked(0x80, p[3:])...))
 			want = append(want, p...)
 		}
 		s.br = s.broker()

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/internal/memnet"
+
+	"mqtt-ws-bridge/internal/wsframes"
 )
 
 // patience is how long a script waits for the bridge: longer than every limit in the tests. In a bubble it costs nothing.
@@ -80,26 +82,7 @@ func (d *device) raw(b []byte) {
 // send sends packets in one binary frame.
 func (d *device) send(packets ...[]byte) {
 	d.t.Helper()
-	d.raw(frame(0x82, bytes.Join(packets, nil)))
-}
-
-// frame makes a masked frame. first is its first byte.
-func frame(first byte, payload []byte) []byte {
-	mask := []byte{0x37, 0xFA, 0x21, 0x3D}
-	out := []byte{first}
-	switch n := len(payload); {
-	case n < 126:
-		out = append(out, 0x80|byte(n))
-	case n < 1<<16:
-		out = binary.BigEndian.AppendUint16(append(out, 0x80|126), uint16(n))
-	default:
-		out = binary.BigEndian.AppendUint64(append(out, 0x80|127), uint64(n))
-	}
-	out = append(out, mask...)
-	for i, c := range payload {
-		out = append(out, c^mask[i%4])
-	}
-	return out
+	d.raw(wsframes.Masked(0x82, bytes.Join(packets, nil)))
 }
 
 // next reads one frame that is neither ping nor pong; those are counted.
@@ -201,7 +184,7 @@ func (d *device) rest() (h heard) {
 			h.packets = append(h.packets, payload...)
 		case op == 8 && h.code == 0:
 			h.code, h.text = int(binary.BigEndian.Uint16(payload)), string(payload[2:])
-			_, _ = d.nc.Write(frame(0x88, payload[:2])) // the bridge may have closed already
+			_, _ = d.nc.Write(wsframes.Masked(0x88, payload[:2])) // the bridge may have closed already
 			d.nc.(interface{ CloseWrite() error }).CloseWrite()
 		default:
 			d.t.Errorf("device hears a frame of type %d %q", op, payload)

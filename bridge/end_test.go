@@ -14,6 +14,7 @@ import (
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/memnet"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -27,9 +28,9 @@ func TestFirstCauseWins(t *testing.T) {
 			s := &scene{rig: r, v: mqttio.V5}
 			s.onlineWith(0)
 			for _, f := range []func(){
-				func() { _, _ = s.dev.nc.Write(frame(0x82, hx("E000"))) },
+				func() { _, _ = s.dev.nc.Write(wsframes.Masked(0x82, hx("E000"))) },
 				func() { s.br.nc.Reset() },
-				func() { _, _ = s.dev.nc.Write(frame(0x81, hx("00"))) },
+				func() { _, _ = s.dev.nc.Write(wsframes.Masked(0x81, hx("00"))) },
 				func() { s.dev.halfClose() },
 				func() { _, _ = s.br.nc.Write(hx("E0028B00")) },
 			} {
@@ -171,7 +172,7 @@ func TestPanicOfTheWatch(t *testing.T) {
 		s.up.panics.Store(true)
 		s.dialled()
 		s.check(ended{reason: "internal-error", code: 1011, level: "ERROR", metric: "refusals_total",
-			packets: refusal(s.v, 0, 0x80, reason.Internal.String())})
+			packets: refusalPackets(s.v, 0, 0x80, reason.Internal.String())})
 	})
 }
 

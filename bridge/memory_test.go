@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -148,7 +149,7 @@ func TestMemoryOfDrips(t *testing.T) {
 		for range 90 {
 			time.Sleep(time.Second)
 			for _, s := range drips {
-				_, _ = s.dev.nc.Write(frame(0x82, []byte{0})) // it may have been ended
+				_, _ = s.dev.nc.Write(wsframes.Masked(0x82, []byte{0})) // it may have been ended
 			}
 		}
 		other.br.expect(largePublish(v))

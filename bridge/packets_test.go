@@ -72,8 +72,8 @@ func connack(v mqttio.Version, properties ...byte) []byte {
 	return []byte{0x20, 2, 0, 0}
 }
 
-// refusal is a CONNACK as the bridge says it; a code of 0 is silence.
-func refusal(v mqttio.Version, code3, code5 byte, reason string) []byte {
+// refusalPackets is a CONNACK as the bridge says it; a code of 0 is silence.
+func refusalPackets(v mqttio.Version, code3, code5 byte, reason string) []byte {
 	switch {
 	case v == mqttio.V5 && code5 != 0:
 		return packet(0x20, []byte{0, code5, byte(3 + len(reason)), 0x1F}, text(reason))

@@ -262,14 +262,14 @@ func TestQuotaForUserName(t *testing.T) {
 		other.dev.expect(connack(v))
 		why := reason.IdentityConnections.String()
 		second.br.send(connack(v)) // it was dialled before the owner was accepted
-		if h := second.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
+		if h := second.dev.rest(); !bytes.Equal(h.packets, refusalPackets(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("the second device hears %v", h)
 		}
 		if said, _ := second.br.rest(); !bytes.Equal(said, hx("E000")) { // else the will of a device that never was there would fire
 			t.Errorf("the broker of the second device hears % X", said)
 		}
 		late := join("a")
-		if h := late.dev.rest(); !bytes.Equal(h.packets, refusal(v, 3, 0x97, why)) || h.code != 1008 {
+		if h := late.dev.rest(); !bytes.Equal(h.packets, refusalPackets(v, 3, 0x97, why)) || h.code != 1008 {
 			t.Errorf("a late device hears %v", h)
 		}
 		late.undialled()

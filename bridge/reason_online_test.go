@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -29,7 +30,7 @@ var deviceCases = []endCase{
 	{name: "keeps the will", only: mqttio.V5, act: says("E00104"), want: ended{reason: "device-disconnect", code: 1000, saw: hx("E00104")}},
 	{name: "while dialled", act: func(s *scene) { s.dialled(); s.dev.send(hx("E000")) },
 		want: ended{reason: "device-disconnect", code: 1000, saw: hx("E000"), metric: "abandoned_total"}},
-	{name: "by close frame", act: frames(frame(0x88, hx("03E8"))), want: ended{reason: "device-closed", quiet: true}},
+	{name: "by close frame", act: frames(wsframes.Masked(0x88, hx("03E8"))), want: ended{reason: "device-closed", quiet: true}},
 	{name: "by the end of the connection", act: after(func(s *scene) { s.dev.nc.Close() }), want: ended{reason: "device-closed", quiet: true}},
 	{name: "by half-close", act: after(func(s *scene) { s.dev.halfClose() }), want: ended{reason: "device-closed", code: 1000}},
 	{name: "before CONNECT", act: func(s *scene) { s.upgrade(); s.dev.halfClose() },
@@ -85,12 +86,12 @@ var deviceCases = []endCase{
 		want: ended{reason: "certificate-revoked", code: 1008, level: "WARN", metric: "refusals_total"}, connack: [2]byte{5, 0x87}},
 	{name: "before the session", act: func(s *scene) { s.certified = true; s.revoke(); s.upgrade() },
 		want: ended{reason: "certificate-revoked", code: 1008, level: "WARN", metric: "refusals_total"}},
-	{act: frames(frame(0x81, hx("C000"))), want: ended{reason: "text-frame", code: 1003, level: "WARN"}, leave: 0x82},
+	{act: frames(wsframes.Masked(0x81, hx("C000"))), want: ended{reason: "text-frame", code: 1003, level: "WARN"}, leave: 0x82},
 	{act: frames(hx("82 02 C000")), want: ended{reason: "frame-protocol", code: 1002, level: "WARN"}, leave: 0x82},
-	{name: "behind a good one", act: frames(append(frame(0x82, hx("C000")), hx("F2 80 00000000")...)),
+	{name: "behind a good one", act: frames(append(wsframes.Masked(0x82, hx("C000")), hx("F2 80 00000000")...)),
 		want: ended{reason: "frame-protocol", code: 1002, level: "WARN", saw: hx("C000")}, leave: 0x82},
 	{act: frames(hx("82 FF 0000000020000001 00000000")), want: ended{reason: "frame-too-long", code: 1009, level: "WARN"}, leave: 0x95},
-	{act: frames(bytes.Repeat(frame(0x8A, nil), 1001)), want: ended{reason: "control-flood", code: 1008, level: "WARN"}, leave: 0x97}, // attack 17
+	{act: frames(bytes.Repeat(wsframes.Masked(0x8A, ""), 1001)), want: ended{reason: "control-flood", code: 1008, level: "WARN"}, leave: 0x97}, // attack 17
 }
 
 func TestDeviceReasons(t *testing.T) { run(t, "session_ends_total", deviceCases) }

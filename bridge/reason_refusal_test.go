@@ -10,6 +10,7 @@ import (
 
 	"mqtt-ws-bridge/bridge"
 	"mqtt-ws-bridge/bridge/reason"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -49,7 +50,7 @@ func run(t *testing.T, metric string, cases []endCase) {
 				c.act(s)
 				want := c.want
 				why := reason.ByLabel(want.reason).String()
-				want.packets = append(want.packets, refusal(v, c.connack[0], c.connack[1], why)...)
+				want.packets = append(want.packets, refusalPackets(v, c.connack[0], c.connack[1], why)...)
 				want.packets = append(want.packets, disconnect(v, c.leave, why)...)
 				if want.metric == "" {
 					want.metric = metric
@@ -64,7 +65,7 @@ func run(t *testing.T, metric string, cases []endCase) {
 }
 
 // early opens the WebSocket with CONNECT right behind the request.
-func (s *scene) early() { s.dev = s.open(frame(0x82, s.connect())...) }
+func (s *scene) early() { s.dev = s.open(wsframes.Masked(0x82, s.connect())...) }
 
 func drained(s *scene) {
 	s.lax.Store(true)

@@ -22,7 +22,10 @@ import (
 	"mqtt-ws-bridge/bridge/reason"
 	"mqtt-ws-bridge/internal/memnet"
 	"mqtt-ws-bridge/mqttio"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // rig is a bridge behind a real handshake, on a network in memory.
@@ -71,17 +74,17 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 	opts.Upstream, opts.Budget, opts.Metrics, opts.Log = r.up, r.budget, bridge.NewMetrics(r.reg, "memory"), log
 	opts.Revoked = r.isRevoked
 	r.bridge = bridge.New(opts)
-	handler := wsio.NewHandler(wsio.Options{
+	handler := handshake.NewHandler(handshake.Options{
 		Admit:   r.admit,
 		Origins: []string{"https://good.example"}, ControlRate: 100,
-		Answer: func(refusal wsio.Refusal) wsio.Answer {
-			why := reasonOf(refusal)
-			return wsio.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}
+		Answer: func(told refusal.Refusal) refusal.Answer {
+			why := reasonOf(told)
+			return refusal.Answer{Status: why.Status, RetryAfter: why.RetryAfter, Text: why.String()}
 		},
-		Refused: func(q *http.Request, why wsio.Refusal) {
+		Refused: func(q *http.Request, why refusal.Refusal) {
 			r.bridge.Refused(reasonOf(why), q.RemoteAddr, q.UserAgent())
 		},
-		Accepted: func(c *wsio.Conn, _ *http.Request) {
+		Accepted: func(c *frame.Conn, _ *http.Request) {
 			if r.certified {
 				r.bridge.StartWith(certified{c}, r.pass)
 				return
@@ -93,7 +96,7 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 			r.bridge.StartWith(c, r.pass)
 		},
 	})
-	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: 10 * time.Second, HeaderSize: 16 << 10}, log)
+	server := listener.NewServer(handler, listener.Limits{HandshakeTimeout: 10 * time.Second, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(r.listener) })
 	t.Cleanup(func() {
@@ -105,14 +108,14 @@ func newRigWith(t testing.TB, opts bridge.Options) *rig {
 }
 
 // reasonOf is the row of the table for a refusal.
-func reasonOf(why wsio.Refusal) *reason.Reason {
+func reasonOf(why refusal.Refusal) *reason.Reason {
 	if own, ok := why.(*reason.Reason); ok {
 		return own
 	}
 	return reason.ByLabel(fmt.Sprint(why))
 }
 
-func (r *rig) admit(q *http.Request) wsio.Refusal {
+func (r *rig) admit(q *http.Request) refusal.Refusal {
 	if why := r.bridge.Admit(q.RemoteAddr); why != nil && !r.lax.Load() {
 		return why
 	}
@@ -123,7 +126,7 @@ func (r *rig) admit(q *http.Request) wsio.Refusal {
 }
 
 // certified is a device that has shown a certificate.
-type certified struct{ *wsio.Conn }
+type certified struct{ *frame.Conn }
 
 func (certified) TLS() *tls.ConnectionState { return new(tls.ConnectionState) }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"mqtt-ws-bridge/bridge"
+	"mqtt-ws-bridge/internal/wsframes"
 	"mqtt-ws-bridge/mqttio"
 )
 
@@ -53,7 +54,7 @@ func TestKeepAlive(t *testing.T) {
 		began := time.Now()
 		for range 5 {
 			time.Sleep(3 * time.Second)
-			s.dev.raw(frame(0x89, nil))
+			s.dev.raw(wsframes.Masked(0x89, ""))
 		}
 		s.within(began, 18*time.Second, 18*time.Second+late, "keepalive-timeout")
 	})

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // TestAttack33_accept_without_descriptors has the system itself say that there is no descriptor, and takes the connection when there is one again.
@@ -17,7 +17,7 @@ func TestAttack33_accept_without_descriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	failures := make(chan error, 1000) // more than there can be
-	l := wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(plain, wsio.ListenerOptions{AcceptFailed: func(err error, _ bool) { failures <- err }})
+	l := listener.NewGate(listener.GateOptions{Handshakes: 1}).Listener(plain, listener.Options{AcceptFailed: func(err error, _ bool) { failures <- err }})
 	defer l.Close()
 	device, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM, 0) // while it can be had
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // failingListener is a pipeListener whose Accept first returns these errors, one at a time.
@@ -43,7 +43,7 @@ func TestAttack33_accept(t *testing.T) {
 					l.errs = append(l.errs, errno)
 				}
 				var first []bool
-				gate := wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(l, wsio.ListenerOptions{AcceptFailed: func(err error, f bool) {
+				gate := listener.NewGate(listener.GateOptions{Handshakes: 1}).Listener(l, listener.Options{AcceptFailed: func(err error, f bool) {
 					if !errors.Is(err, errno) {
 						t.Error(err)
 					}
@@ -76,7 +76,7 @@ func TestPatientListenerEnds(t *testing.T) {
 		for range 100 {
 			l.errs = append(l.errs, syscall.EMFILE)
 		}
-		patient := wsio.Patient(l, nil)
+		patient := listener.Patient(l, nil)
 		ended := make(chan error)
 		go func() {
 			_, err := patient.Accept()
@@ -93,7 +93,7 @@ func TestPatientListenerEnds(t *testing.T) {
 		}
 		for _, errno := range []syscall.Errno{syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK} {
 			l := &failingListener{pipeListener: newPipeListener(), errs: []error{errno}}
-			if _, err := wsio.Patient(l, nil).Accept(); !errors.Is(err, errno) {
+			if _, err := listener.Patient(l, nil).Accept(); !errors.Is(err, errno) {
 				t.Errorf("%v: Accept returned %v", errno, err)
 			}
 		}

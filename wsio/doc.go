@@ -1,14 +1,12 @@
-// Package wsio turns a device's WebSocket into bytes.
+// Package wsio turns a device's WebSocket into bytes. It has no code of its own: its parts are packages that can be read one by one, and
+// its tests go through all of them.
 //
-// A [Handler] answers every HTTP request with either a small plain error or one 101 response, following the handshake
-// rules H1 to H15 that real MQTT devices need. What it hands on is a [Conn]: a net.Conn whose Read returns the payload
-// of the device's binary frames as one byte stream, however the device cut it, and whose [Conn.WriteFrames] sends each
-// packet as one complete binary frame.
+//   - [mqtt-ws-bridge/wsio/listener]: from accept to a whole request. The gate that shares the slots between addresses, PROXY headers, TLS
+//     and peers that speak something else.
+//   - [mqtt-ws-bridge/wsio/handshake]: from the request to 101 or to a small plain error, by the rules H1 to H15 that real devices need.
+//   - [mqtt-ws-bridge/wsio/frame]: the open WebSocket as a net.Conn of the bytes in its binary frames.
+//   - [mqtt-ws-bridge/wsio/refusal]: the causes and answers that they share.
+//   - [mqtt-ws-bridge/wsio/tlsrecords]: many TLS records in one read.
 //
-// The handshake itself is github.com/coder/websocket's. Frames are read and written here, in place in the caller's
-// buffer: devices need tolerances that the library rightly does not have (unmasked pongs, close code 12592), and a
-// session must own no buffer of its own while it is idle. docs/decisions/0002-frames-in-wsio.md says how that was decided;
-// the library stays the oracle of the differential fuzz test.
-//
-// wsio knows nothing of MQTT. It imports none of the bridge's packages.
+// handshake imports listener and frame, which import neither it nor each other. None knows MQTT or imports a package of the bridge.
 package wsio

@@ -9,11 +9,14 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // believed is a set of peers by prefixes, or "unix".
-func believed(texts ...string) (p wsio.Peers) {
+func believed(texts ...string) (p listener.Peers) {
 	for _, text := range texts {
 		if text == "unix" {
 			p.Unix = true
@@ -28,13 +31,13 @@ func believed(texts ...string) (p wsio.Peers) {
 type seen struct{ request, conn string }
 
 // watchAddresses has the options tell of each device.
-func watchAddresses(opts wsio.Options) (wsio.Options, chan seen) {
+func watchAddresses(opts handshake.Options) (handshake.Options, chan seen) {
 	told := make(chan seen, 1)
-	opts.Accepted = func(c *wsio.Conn, r *http.Request) {
+	opts.Accepted = func(c *frame.Conn, r *http.Request) {
 		told <- seen{r.RemoteAddr, c.RemoteAddr().String()}
 		_ = c.Close()
 	}
-	opts.Refused = func(r *http.Request, _ wsio.Refusal) { told <- seen{r.RemoteAddr, ""} }
+	opts.Refused = func(r *http.Request, _ refusal.Refusal) { told <- seen{r.RemoteAddr, ""} }
 	return opts, told
 }
 
@@ -61,7 +64,7 @@ func wantSeen(t *testing.T, told chan seen, peer, want string, refused bool) {
 // forwardedCases are what 127.0.0.1 sends while it and 10.0.0.0/8 are trusted, and 2001:db8:1::/48; "" is the peer.
 var forwardedCases = []struct {
 	name   string
-	header wsio.AddressHeader
+	header handshake.AddressHeader
 	lines  string
 	want   string
 }{
@@ -109,7 +112,7 @@ var forwardedCases = []struct {
 func TestAttack40_forwarded_addresses(t *testing.T) {
 	for _, c := range forwardedCases {
 		t.Run(c.name, func(t *testing.T) {
-			opts, told := watchAddresses(wsio.Options{AddressHeader: c.header, TrustedProxies: believed("127.0.0.1/32", "10.0.0.0/8", "2001:db8:1::/48")})
+			opts, told := watchAddresses(handshake.Options{AddressHeader: c.header, TrustedProxies: believed("127.0.0.1/32", "10.0.0.0/8", "2001:db8:1::/48")})
 			s := startServer(t, serverConfig{opts: opts, tls: nil})
 			for _, refused := range []bool{false, true} {
 				request := without("", c.lines+"\r\n")
@@ -135,10 +138,10 @@ func TestAttack40_forwarded_addresses(t *testing.T) {
 
 // TestAttack40_stranger: who is not trusted is the device, whatever list it sends.
 func TestAttack40_stranger(t *testing.T) {
-	for name, header := range map[wsio.AddressHeader]string{
-		wsio.XForwardedFor: "X-Forwarded-For: 10.0.0.1\r\n", wsio.Forwarded: "Forwarded: for=10.0.0.1\r\n",
+	for name, header := range map[handshake.AddressHeader]string{
+		handshake.XForwardedFor: "X-Forwarded-For: 10.0.0.1\r\n", handshake.Forwarded: "Forwarded: for=10.0.0.1\r\n",
 	} {
-		opts, told := watchAddresses(wsio.Options{AddressHeader: name, TrustedProxies: believed("10.0.0.0/8", "unix")})
+		opts, told := watchAddresses(handshake.Options{AddressHeader: name, TrustedProxies: believed("10.0.0.0/8", "unix")})
 		s := startServer(t, serverConfig{opts: opts})
 		nc := s.dial(t)
 		if _, err := nc.Write([]byte(without("", header))); err != nil {
@@ -152,14 +155,14 @@ func TestAttack40_stranger(t *testing.T) {
 func TestUnixPeers(t *testing.T) {
 	const header = "X-Forwarded-For: 203.0.113.7\r\n"
 	for name, c := range map[string]struct {
-		trusted wsio.Peers
+		trusted listener.Peers
 		want    string
 	}{
 		"trusted":   {believed("unix"), "203.0.113.7:0"},
 		"attack_40": {believed("127.0.0.1/32"), "@"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			opts, told := watchAddresses(wsio.Options{AddressHeader: wsio.XForwardedFor, TrustedProxies: c.trusted})
+			opts, told := watchAddresses(handshake.Options{AddressHeader: handshake.XForwardedFor, TrustedProxies: c.trusted})
 			s := startServer(t, serverConfig{opts: opts, unix: true})
 			nc := s.dial(t)
 			if _, err := nc.Write([]byte(without("", header))); err != nil {
@@ -176,15 +179,15 @@ func FuzzAttack40_forwarded(f *testing.F) {
 		name, value, _ := strings.Cut(c.lines, ": ")
 		f.Add(value, name == "Forwarded")
 	}
-	opts, told := watchAddresses(wsio.Options{})
+	opts, told := watchAddresses(handshake.Options{})
 	f.Fuzz(func(t *testing.T, value string, rfc7239 bool) {
-		opts.AddressHeader, opts.TrustedProxies = wsio.XForwardedFor, believed("10.0.0.0/8")
+		opts.AddressHeader, opts.TrustedProxies = handshake.XForwardedFor, believed("10.0.0.0/8")
 		if rfc7239 {
-			opts.AddressHeader = wsio.Forwarded
+			opts.AddressHeader = handshake.Forwarded
 		}
 		r := &http.Request{Method: "PUT", RemoteAddr: "10.0.0.1:1", Header: http.Header{string(opts.AddressHeader): {value}}}
 		r.URL = mustURL("/mqtt")
-		wsio.NewHandler(opts).ServeHTTP(discard{}, r)
+		handshake.NewHandler(opts).ServeHTTP(discard{}, r)
 		got := <-told
 		host, _, err := net.SplitHostPort(got.request)
 		ip, err2 := netip.ParseAddr(host)

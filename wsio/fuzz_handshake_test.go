@@ -14,7 +14,10 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/internal/wsframes"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // onceConn is a connection whose other end has sent all it will ever send. It keeps what is written until it is closed.
@@ -57,7 +60,7 @@ func FuzzHandshake(f *testing.F) {
 		without("", "Origin: file://\r\n", "Sec-WebSocket-Extensions: permessage-deflate\r\n"),
 		without("", "Content-Length: 3\r\n") + "abc", without("", "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n",
 		without(offersMQTT, "Sec-WebSocket-Protocol: chat,\r\n MQTT, mqttv3.1\r\n"),
-		goodRequest + string(masked(fin|binaryData, packets)), goodRequest + goodRequest,
+		goodRequest + string(wsframes.Masked(wsframes.FIN|wsframes.Binary, packets)), goodRequest + goodRequest,
 		"GET / HTTP/1.1\r\nHost: x\r\nAccept: text/html\r\n\r\n", "OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
 		"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "GET /mqtt HTTP/1.0\r\n\r\n", "\x16\x03\x01\x00\x05hello",
 		"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\na", "GET / HTTP/1.1\r\nHost: x\r\nExpect: y\r\n\r\n",
@@ -66,14 +69,14 @@ func FuzzHandshake(f *testing.F) {
 	}
 	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
 	keys := make(chan string, 1) // of the device that was let in
-	h := wsio.NewHandler(wsio.Options{Accepted: func(c *wsio.Conn, r *http.Request) {
+	h := handshake.NewHandler(handshake.Options{Accepted: func(c *frame.Conn, r *http.Request) {
 		keys <- r.Header.Get("Sec-WebSocket-Key")
 		_ = c.Close()
 	}})
-	server := wsio.NewServer(h, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 4 << 10}, slog.New(slog.DiscardHandler))
+	server := listener.NewServer(h, listener.Limits{HandshakeTimeout: patience, HeaderSize: 4 << 10}, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(wsio.NewGate(wsio.GateOptions{Handshakes: 10}).Listener(l, wsio.ListenerOptions{}))
+		served <- server.Serve(listener.NewGate(listener.GateOptions{Handshakes: 10}).Listener(l, listener.Options{}))
 	}()
 	f.Cleanup(func() {
 		_ = server.Close()
@@ -116,7 +119,7 @@ func checkResponse(got string) error {
 		return nil
 	}
 	if !strings.HasPrefix(got, "HTTP/1.1 200 ") {
-		_, err := refusal(got)
+		_, err := answerTo(got)
 		return err
 	}
 	head, body, _ := strings.Cut(got, "\r\n\r\n")

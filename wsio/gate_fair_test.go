@@ -12,7 +12,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // addressedConn is an end of a pipe whose other end has an address.
@@ -32,17 +33,17 @@ type waitingRoom struct {
 	port     uint16
 
 	mu      sync.Mutex
-	dropped map[string]wsio.Cause // by address with port; guarded by mu
+	dropped map[string]refusal.Cause // by address with port; guarded by mu
 }
 
-func newWaitingRoom(t *testing.T, gate wsio.GateOptions, opts wsio.ListenerOptions) *waitingRoom {
-	r := &waitingRoom{t: t, pipes: newPipeListener(), accepted: make(chan net.Conn, 1000), dropped: make(map[string]wsio.Cause)}
-	opts.Refused = func(peer net.Addr, cause wsio.Cause, _ error) {
+func newWaitingRoom(t *testing.T, gate listener.GateOptions, opts listener.Options) *waitingRoom {
+	r := &waitingRoom{t: t, pipes: newPipeListener(), accepted: make(chan net.Conn, 1000), dropped: make(map[string]refusal.Cause)}
+	opts.Refused = func(peer net.Addr, cause refusal.Cause, _ error) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.dropped[peer.String()] = cause
 	}
-	r.l = wsio.NewGate(gate).Listener(r.pipes, opts)
+	r.l = listener.NewGate(gate).Listener(r.pipes, opts)
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -75,7 +76,7 @@ func (r *waitingRoom) comes(ip string) string {
 }
 
 // wants holds how many were accepted, and who was dropped since, against what should be.
-func (r *waitingRoom) wants(accepted int, dropped map[string]wsio.Cause) {
+func (r *waitingRoom) wants(accepted int, dropped map[string]refusal.Cause) {
 	r.t.Helper()
 	synctest.Wait()
 	if n := len(r.accepted); n != accepted {
@@ -88,7 +89,7 @@ func (r *waitingRoom) wants(accepted int, dropped map[string]wsio.Cause) {
 	}
 }
 
-type drops = map[string]wsio.Cause
+type drops = map[string]refusal.Cause
 
 // TestGateTakesFromTheGreedy: with all slots taken, the address that has most of them loses its oldest to one from elsewhere.
 func TestGateTakesFromTheGreedy(t *testing.T) {
@@ -99,7 +100,7 @@ func TestGateTakesFromTheGreedy(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newWaitingRoom(t, wsio.GateOptions{Handshakes: 4, Grace: time.Minute}, wsio.ListenerOptions{})
+				r := newWaitingRoom(t, listener.GateOptions{Handshakes: 4, Grace: time.Minute}, listener.Options{})
 				var greedy []string
 				for i := range 4 {
 					greedy = append(greedy, r.comes(attacker(i)))
@@ -107,7 +108,7 @@ func TestGateTakesFromTheGreedy(t *testing.T) {
 				}
 				r.comes("198.51.100.1")
 				r.comes("2001:db8:1::1")
-				r.wants(6, drops{greedy[0]: wsio.CauseHandshakesFull, greedy[1]: wsio.CauseHandshakesFull})
+				r.wants(6, drops{greedy[0]: refusal.CauseHandshakesFull, greedy[1]: refusal.CauseHandshakesFull})
 			})
 		})
 	}
@@ -117,22 +118,22 @@ func TestGateTakesFromTheGreedy(t *testing.T) {
 // its time: each would be dropped before it is done otherwise.
 func TestGateRefusesTheCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: 3, Grace: time.Minute}, wsio.ListenerOptions{})
+		r := newWaitingRoom(t, listener.GateOptions{Handshakes: 3, Grace: time.Minute}, listener.Options{})
 		first := r.comes("192.0.2.1")
 		r.comes("192.0.2.1")
 		r.comes("192.0.2.1")
 		late := r.comes("192.0.2.1")
-		r.wants(3, drops{late: wsio.CauseHandshakesFull})
+		r.wants(3, drops{late: refusal.CauseHandshakesFull})
 		time.Sleep(2 * time.Minute)
 		r.comes("192.0.2.1")
-		r.wants(4, drops{late: wsio.CauseHandshakesFull, first: wsio.CauseHandshakesFull})
+		r.wants(4, drops{late: refusal.CauseHandshakesFull, first: refusal.CauseHandshakesFull})
 	})
 }
 
 // TestGateWaitsForTheEven: where no address has more than a fair share, a newcomer waits until the oldest has had its time.
 func TestGateWaitsForTheEven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: 3, Grace: time.Minute}, wsio.ListenerOptions{})
+		r := newWaitingRoom(t, listener.GateOptions{Handshakes: 3, Grace: time.Minute}, listener.Options{})
 		first := r.comes("192.0.2.1")
 		time.Sleep(time.Second)
 		r.comes("192.0.2.2")
@@ -140,29 +141,29 @@ func TestGateWaitsForTheEven(t *testing.T) {
 		r.comes("192.0.2.4")
 		r.wants(3, drops{})
 		time.Sleep(time.Minute)
-		r.wants(4, drops{first: wsio.CauseHandshakesFull})
+		r.wants(4, drops{first: refusal.CauseHandshakesFull})
 	})
 }
 
 // TestGateTrustsSharedPeers: many connections of a proxy are no greed, but each has to say soon for whom it speaks.
 func TestGateTrustsSharedPeers(t *testing.T) {
 	proxy := netip.MustParsePrefix("192.0.2.1/32")
-	for name, opts := range map[string]wsio.ListenerOptions{
-		"PROXY header": {ProxyProtocol: wsio.Peers{Prefixes: []netip.Prefix{proxy}}},
-		"HTTP":         {Shared: func() wsio.Peers { return wsio.Peers{Prefixes: []netip.Prefix{proxy}} }},
+	for name, opts := range map[string]listener.Options{
+		"PROXY header": {ProxyProtocol: listener.Peers{Prefixes: []netip.Prefix{proxy}}},
+		"HTTP":         {Shared: func() listener.Peers { return listener.Peers{Prefixes: []netip.Prefix{proxy}} }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				r := newWaitingRoom(t, wsio.GateOptions{Handshakes: 4, Grace: time.Minute}, opts)
+				r := newWaitingRoom(t, listener.GateOptions{Handshakes: 4, Grace: time.Minute}, opts)
 				first := r.comes("192.0.2.1")
 				r.comes("192.0.2.1")
 				alone := r.comes("198.51.100.1")
 				r.comes("198.51.100.1")
 				r.comes("203.0.113.1")
-				r.wants(5, drops{alone: wsio.CauseHandshakesFull})
+				r.wants(5, drops{alone: refusal.CauseHandshakesFull})
 				time.Sleep(time.Second)
 				r.comes("203.0.113.2")
-				r.wants(6, drops{alone: wsio.CauseHandshakesFull, first: wsio.CauseHandshakesFull})
+				r.wants(6, drops{alone: refusal.CauseHandshakesFull, first: refusal.CauseHandshakesFull})
 			})
 		})
 	}
@@ -171,13 +172,13 @@ func TestGateTrustsSharedPeers(t *testing.T) {
 // TestGatePerAddress: an address has no more handshakes under way than it may have connections.
 func TestGatePerAddress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: 100, PerAddress: 2}, wsio.ListenerOptions{})
+		r := newWaitingRoom(t, listener.GateOptions{Handshakes: 100, PerAddress: 2}, listener.Options{})
 		first := r.comes("192.0.2.1")
 		r.comes("192.0.2.1")
 		r.comes("192.0.2.2")
 		r.wants(3, drops{})
 		r.comes("192.0.2.1")
-		r.wants(4, drops{first: wsio.CauseAddressConnections})
+		r.wants(4, drops{first: refusal.CauseAddressConnections})
 	})
 }
 
@@ -185,7 +186,7 @@ func TestGatePerAddress(t *testing.T) {
 func TestGateUnderChurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const slots = 16
-		r := newWaitingRoom(t, wsio.GateOptions{Handshakes: slots, Grace: time.Second}, wsio.ListenerOptions{})
+		r := newWaitingRoom(t, listener.GateOptions{Handshakes: slots, Grace: time.Second}, listener.Options{})
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 1))
 		var open []net.Conn

@@ -14,7 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/internal/wsframes"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // pipeListener hands out the bridge's ends of pipes.
@@ -63,18 +66,18 @@ type bubbleServer struct {
 	l      *pipeListener
 	server *http.Server
 	served chan error
-	conns  chan *wsio.Conn
+	conns  chan *frame.Conn
 }
 
 const handshakeTime = 10 * time.Second
 
-func newBubbleServer(gate *wsio.Gate, config *tls.Config) *bubbleServer {
-	s := &bubbleServer{l: newPipeListener(), served: make(chan error, 1), conns: make(chan *wsio.Conn, 100)}
-	h := wsio.NewHandler(wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) { s.conns <- c }})
-	limits := wsio.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}
-	s.server = wsio.NewServer(h, limits, slog.New(slog.DiscardHandler))
+func newBubbleServer(gate *listener.Gate, config *tls.Config) *bubbleServer {
+	s := &bubbleServer{l: newPipeListener(), served: make(chan error, 1), conns: make(chan *frame.Conn, 100)}
+	h := handshake.NewHandler(handshake.Options{Accepted: func(c *frame.Conn, _ *http.Request) { s.conns <- c }})
+	limits := listener.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}
+	s.server = listener.NewServer(h, limits, slog.New(slog.DiscardHandler))
 	go func() {
-		s.served <- s.server.Serve(gate.Listener(s.l, wsio.ListenerOptions{TLS: config, Limits: limits}))
+		s.served <- s.server.Serve(gate.Listener(s.l, listener.Options{TLS: config, Limits: limits}))
 	}()
 	return s
 }
@@ -117,14 +120,14 @@ func TestGateReleasesSlots(t *testing.T) {
 			_, _ = io.WriteString(device, goodRequest[:50])
 		},
 		"refused": func(_ *testing.T, _ *bubbleServer, device net.Conn) {
-			got := newCollector(device)
+			got := wsframes.Collect(device)
 			_, _ = io.WriteString(device, without(offersMQTT))
-			got.wait()
+			got.Wait()
 		},
 		"broken_request": func(_ *testing.T, _ *bubbleServer, device net.Conn) {
-			got := newCollector(device)
+			got := wsframes.Collect(device)
 			_, _ = io.WriteString(device, "?\r\n\r\n")
-			got.wait()
+			got.Wait()
 		},
 		"upgraded_and_open": func(t *testing.T, s *bubbleServer, device net.Conn) {
 			go func() { _, _ = io.WriteString(device, goodRequest) }()
@@ -143,7 +146,7 @@ func TestGateReleasesSlots(t *testing.T) {
 	for name, way := range ways {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: slots}), nil)
+				s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: slots}), nil)
 				defer s.close(t)
 				for range 2 * slots {
 					device := s.l.dial()
@@ -166,13 +169,13 @@ func TestGateReleasesSlotsAfterBadTLS(t *testing.T) {
 	const slots = 2
 	config := tlsConfig(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: slots}), config)
+		s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: slots}), config)
 		defer s.close(t)
 		for range 2 * slots {
 			device := s.l.dial()
-			got := newCollector(device)
+			got := wsframes.Collect(device)
 			_, _ = device.Write([]byte("\x16\x03\x01\x00\x02no, this is not TLS"))
-			got.wait()
+			got.Wait()
 			_ = device.Close()
 		}
 		device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true})
@@ -188,7 +191,7 @@ func TestGateReleasesSlotsUnderTLS(t *testing.T) {
 	config := tlsConfig(t)
 	config.NextProtos = []string{"h2"} // overruled: nobody speaks it here
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), config)
+		s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: 1}), config)
 		defer s.close(t)
 		for range 3 {
 			device := tls.Client(s.l.dial(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2", "http/1.1"}})
@@ -213,7 +216,7 @@ func TestGateReleasesSlotsUnderTLS(t *testing.T) {
 // TestGateLimits: while all slots are taken nobody is served, and each that comes free serves one more.
 func TestGateLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 2}), nil)
+		s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: 2}), nil)
 		defer s.close(t)
 		first, second := s.l.dial(), s.l.dial()
 		defer second.Close()
@@ -232,7 +235,7 @@ func TestGateLimits(t *testing.T) {
 // TestGateIsSharedFairly: a listener to which nobody comes takes no slot from the others.
 func TestGateIsSharedFairly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		gate := wsio.NewGate(wsio.GateOptions{Handshakes: 1})
+		gate := listener.NewGate(listener.GateOptions{Handshakes: 1})
 		idle, busy := newBubbleServer(gate, nil), newBubbleServer(gate, nil)
 		defer idle.close(t)
 		defer busy.close(t)
@@ -249,7 +252,7 @@ func TestGateIsSharedFairly(t *testing.T) {
 func TestGateCloseWhileFull(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		pipes := newPipeListener()
-		l := wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(pipes, wsio.ListenerOptions{})
+		l := listener.NewGate(listener.GateOptions{Handshakes: 1}).Listener(pipes, listener.Options{})
 		first := pipes.dial()
 		held, err := l.Accept()
 		if err != nil {
@@ -281,10 +284,10 @@ func TestGateCloseWhileFull(t *testing.T) {
 // TestAttack1_slow_headers: a request that drips is cut when the time for the handshake is over.
 func TestAttack1_slow_headers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), nil)
+		s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: 1}), nil)
 		defer s.close(t)
 		device := s.l.dial()
-		got := newCollector(device)
+		got := wsframes.Collect(device)
 		begin := time.Now()
 		var err error
 		for _, b := range strings.TrimSuffix(goodRequest, "\r\n") + strings.Repeat("X: y\r\n", 1000) {
@@ -296,7 +299,7 @@ func TestAttack1_slow_headers(t *testing.T) {
 		if took := time.Since(begin); err == nil || took > handshakeTime+handshakeTime/20 {
 			t.Errorf("cut after %v: %v", took, err)
 		}
-		if b := got.wait(); bytes.Contains(b, []byte("101")) || len(b) >= 1024 {
+		if b := got.Wait(); bytes.Contains(b, []byte("101")) || len(b) >= 1024 {
 			t.Errorf("got %q", b)
 		}
 		if !s.serves(t) {
@@ -318,14 +321,14 @@ func TestAttack2_silence(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := newBubbleServer(wsio.NewGate(wsio.GateOptions{Handshakes: 1}), c.config)
+				s := newBubbleServer(listener.NewGate(listener.GateOptions{Handshakes: 1}), c.config)
 				defer s.close(t)
 				device := s.l.dial()
 				begin := time.Now()
 				if _, err := io.WriteString(device, c.says); err != nil {
 					t.Fatal(err)
 				}
-				newCollector(device).wait()
+				wsframes.Collect(device).Wait()
 				if took := time.Since(begin); took != handshakeTime {
 					t.Errorf("cut after %v", took)
 				}

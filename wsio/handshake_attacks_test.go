@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/internal/wsframes"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // TestAttack34 is cross-site hijacking: where origins are listed they are compared as a whole.
 func TestAttack34(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Origins: []string{"https://good.example", "https://good.example:8443", "null"}}})
+	s := startServer(t, serverConfig{opts: handshake.Options{Origins: []string{"https://good.example", "https://good.example:8443", "null"}}})
 	for _, origin := range []string{"https://good.example", "HTTPS://GOOD.example", "https://good.example:8443", "null", "file://"} {
 		t.Run("allowed_"+origin, func(t *testing.T) { s.wantAccepted(t, without("", "Origin: "+origin+"\r\n"), "mqtt") })
 	}
@@ -30,18 +32,18 @@ func TestAttack34(t *testing.T) {
 	})
 }
 
-func status(why wsio.Refusal) wsio.Answer {
+func status(why refusal.Refusal) refusal.Answer {
 	cause := fmt.Sprint(why)
 	codes := map[string]int{"websocket-version": 426, "not-websocket": 426, "method-not-get": 405, "unknown-path": 404}
 	if code, ok := codes[cause]; ok {
-		return wsio.Answer{Status: code, Text: cause}
+		return refusal.Answer{Status: code, Text: cause}
 	}
-	return wsio.Answer{Status: 400, Text: cause}
+	return refusal.Answer{Status: 400, Text: cause}
 }
 
 // TestAttack35 is odd handshakes.
 func TestAttack35(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Answer: status}})
+	s := startServer(t, serverConfig{opts: handshake.Options{Answer: status}})
 	withKey := func(key string) string { return without(keyHeader, "Sec-WebSocket-Key: "+key+"\r\n") }
 	for _, c := range []struct {
 		name, request string
@@ -113,7 +115,7 @@ func TestAttack36(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := s.ask(t, request)
-			r, err := refusal(got)
+			r, err := answerTo(got)
 			if err != nil || r.StatusCode != 400 && r.StatusCode != 501 {
 				t.Errorf("%v: %q", err, got)
 			}
@@ -154,7 +156,7 @@ func TestAttack37(t *testing.T) {
 			t.Parallel() // net/http waits half a second before it closes on a sender
 			if got := s.ask(t, request); !strings.HasPrefix(got, "HTTP/1.1 431 ") {
 				t.Errorf("got %.200q", got)
-			} else if _, err := refusal(got); err != nil {
+			} else if _, err := answerTo(got); err != nil {
 				t.Errorf("%v: %q", err, got)
 			}
 		})
@@ -181,7 +183,7 @@ func TestAttack38(t *testing.T) {
 
 // TestAttack39 is games with paths: they are compared letter by letter.
 func TestAttack39(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Answer: status, Paths: []string{"/mqtt", "/$iothub/websocket", "/a(1)!*'", "/a b"}}})
+	s := startServer(t, serverConfig{opts: handshake.Options{Answer: status, Paths: []string{"/mqtt", "/$iothub/websocket", "/a(1)!*'", "/a b"}}})
 	path := func(p string) string { return strings.Replace(goodRequest, "/mqtt", p, 1) }
 	for _, p := range []string{"/mqtt", "/$iothub/websocket", "/$iothub/websocket?iothub-no-client-cert=true", "/a(1)!*'", "/a%20b"} {
 		t.Run("known_"+p, func(t *testing.T) { s.wantAccepted(t, path(p), "mqtt") })
@@ -204,7 +206,7 @@ func TestPlainTextOnTLS(t *testing.T) {
 	if _, err := nc.Write([]byte(goodRequest)); err != nil {
 		t.Fatal(err)
 	}
-	if got := string(newCollector(nc).wait()); len(got) >= 1024 || !strings.Contains(got, " 400 ") {
+	if got := string(wsframes.Collect(nc).Wait()); len(got) >= 1024 || !strings.Contains(got, " 400 ") {
 		t.Errorf("got %q", got)
 	}
 }

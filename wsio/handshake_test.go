@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/internal/wsframes"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
 )
 
 // TestHandshake holds the rules H1 to H15 of device-quirks, plain and over TLS.
@@ -68,7 +70,7 @@ func testHandshake(t *testing.T, c serverConfig) {
 // TestHandshakeResponseIsSmall: no header without a value, and a block below 500 bytes whatever the device sends along.
 func TestHandshakeResponseIsSmall(t *testing.T) {
 	long := strings.Repeat("x", 100)
-	s := startServer(t, serverConfig{opts: wsio.Options{ExtraSubprotocols: []string{long}}})
+	s := startServer(t, serverConfig{opts: handshake.Options{ExtraSubprotocols: []string{long}}})
 	got := s.ask(t, without(offersMQTT, "Sec-WebSocket-Protocol: "+long+"\r\n", "Cookie: a=b\r\n", "Traceparent: 00-1-2-03\r\n"))
 	t.Run("H5_every_header_has_a_value", func(t *testing.T) {
 		lines := strings.Split(strings.TrimSuffix(got, "\r\n\r\n"), "\r\n")
@@ -87,7 +89,7 @@ func TestHandshakeResponseIsSmall(t *testing.T) {
 
 // TestOptionalSubprotocols is H3 with the options set.
 func TestOptionalSubprotocols(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{SubprotocolOptional: true, ExtraSubprotocols: []string{"arduino", "chat"}}})
+	s := startServer(t, serverConfig{opts: handshake.Options{SubprotocolOptional: true, ExtraSubprotocols: []string{"arduino", "chat"}}})
 	offer := func(names string) string { return without(offersMQTT, "Sec-WebSocket-Protocol: "+names+"\r\n") }
 	t.Run("H3_none_offered", func(t *testing.T) { s.wantAccepted(t, without(offersMQTT), "") })
 	t.Run("H3_empty_offer", func(t *testing.T) { s.wantAccepted(t, offer(""), "") })
@@ -135,11 +137,13 @@ func tlsRecords(t *testing.T, b []byte) (sizes []int) {
 	return sizes
 }
 
+const gather = 16 << 10 // what one TLS record holds
+
 // TestD2_frame_in_one_TLS_record: from the first frame on, as long as it fits; Go would begin with small records.
 func TestD2_frame_in_one_TLS_record(t *testing.T) {
-	conns := make(chan *wsio.Conn, 1)
-	s := startServer(t, serverConfig{tls: tlsConfig(t), opts: wsio.Options{
-		Accepted: func(c *wsio.Conn, _ *http.Request) { conns <- c },
+	conns := make(chan *frame.Conn, 1)
+	s := startServer(t, serverConfig{tls: tlsConfig(t), opts: handshake.Options{
+		Accepted: func(c *frame.Conn, _ *http.Request) { conns <- c },
 	}})
 	nc := s.dial(t)
 	if _, err := io.WriteString(nc, goodRequest); err != nil {
@@ -147,7 +151,7 @@ func TestD2_frame_in_one_TLS_record(t *testing.T) {
 	}
 	conn := <-conns
 	defer conn.Close()
-	got := newCollector(nc)
+	got := wsframes.Collect(nc)
 	s.recorder.take()
 	full := strings.Repeat("x", gather-4)
 	burst := make([]string, 1000)
@@ -155,7 +159,7 @@ func TestD2_frame_in_one_TLS_record(t *testing.T) {
 		burst[i] = strings.Repeat("y", 62)
 	}
 	for _, packets := range [][]string{{"small"}, {full}, burst} {
-		if err := conn.WriteFrames(layout(packets...)); err != nil {
+		if err := conn.WriteFrames(wsframes.Run(frame.Headroom, packets...)); err != nil {
 			t.Fatal(err)
 		}
 		writes := s.recorder.take()
@@ -168,7 +172,7 @@ func TestD2_frame_in_one_TLS_record(t *testing.T) {
 		}
 	}
 	_ = conn.Close()
-	frames := mustParse(t, bytes.TrimPrefix(got.wait(), []byte(accepts("mqtt"))))
+	frames := wsframes.MustParse(t, bytes.TrimPrefix(got.Wait(), []byte(accepts("mqtt"))))
 	if len(frames) != 1002 {
 		t.Errorf("%d frames", len(frames))
 	}
@@ -177,17 +181,17 @@ func TestD2_frame_in_one_TLS_record(t *testing.T) {
 // TestH15_early_bytes: what comes with the request is the beginning of the stream, also if it is longer than net/http's buffer.
 func TestH15_early_bytes(t *testing.T) {
 	streams := make(chan string, 1)
-	s := startServer(t, serverConfig{opts: wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) {
+	s := startServer(t, serverConfig{opts: handshake.Options{Accepted: func(c *frame.Conn, _ *http.Request) {
 		_ = c.SetReadDeadline(time.Now().Add(patience))
-		stream, _ := readStream(c, 512)
+		stream, _ := io.ReadAll(c)
 		_ = c.Close()
 		streams <- string(stream)
 	}}})
 	for _, size := range []int{1, 100, 3 << 10, 100 << 10} {
 		nc := s.dial(t)
-		payload := random(size)
-		early := masked(fin|binaryData, payload)
-		go nc.Write(append([]byte(goodRequest), append(early, masked(fin|closeFrame, "")...)...)) //nolint:errcheck // seen below
+		payload := strings.Repeat("0123456789abcdef!", size)[:size]
+		early := wsframes.Masked(wsframes.FIN|wsframes.Binary, payload)
+		go nc.Write(append([]byte(goodRequest), append(early, wsframes.Masked(wsframes.FIN|wsframes.Close, "")...)...)) //nolint:errcheck // seen below
 		if got := <-streams; got != payload {
 			t.Errorf("of %d early bytes came %d", size, len(got))
 		}

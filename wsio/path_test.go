@@ -6,12 +6,13 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // TestPathsBelow: a path with a star stands for everything below it, and for nothing that only looks so.
 func TestPathsBelow(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Paths: []string{"/mqtt/*", "/exact/"}}})
+	s := startServer(t, serverConfig{opts: handshake.Options{Paths: []string{"/mqtt/*", "/exact/"}}})
 	for path, want := range map[string]bool{
 		"/mqtt/": true, "/mqtt/a": true, "/mqtt/a/b": true, "/mqtt/a/": true, "/mqtt/a%20b": true, "/mqtt/?token=x": true, "/exact/": true,
 		"/mqtt": false, "/mqttx": false, "/": false, "/exact": false, "/exact/a": false, "/MQTT/a": false, "/mqtt/*": true,
@@ -23,7 +24,7 @@ func TestPathsBelow(t *testing.T) {
 			continue
 		}
 		s.wantRefused(t, request, http.StatusBadRequest)
-		if cause := s.cause(); cause != string(wsio.CausePath) {
+		if cause := s.cause(); cause != string(refusal.CausePath) {
 			t.Errorf("%s is refused for %s", path, cause)
 		}
 	}
@@ -31,31 +32,31 @@ func TestPathsBelow(t *testing.T) {
 
 // TestHealthPath: a load balancer is answered and is no refusal; a device at the same path is none of its business.
 func TestHealthPath(t *testing.T) {
-	health := make(chan wsio.Answer, 1)
-	s := startServer(t, serverConfig{opts: wsio.Options{
-		Paths: []string{"/*"}, HealthPath: "/healthz", Health: func() wsio.Answer { return <-health }}})
+	health := make(chan refusal.Answer, 1)
+	s := startServer(t, serverConfig{opts: handshake.Options{
+		Paths: []string{"/*"}, HealthPath: "/healthz", Health: func() refusal.Answer { return <-health }}})
 	for _, request := range []string{
 		"GET /healthz HTTP/1.1\r\nHost: b\r\n\r\n", "GET /healthz HTTP/1.0\r\n\r\n", "HEAD /healthz?x HTTP/1.1\r\nHost: b\r\nAccept: text/html\r\n\r\n",
 	} {
-		health <- wsio.Answer{Status: 200, Text: "ready"}
+		health <- refusal.Answer{Status: 200, Text: "ready"}
 		if got := s.ask(t, request); !strings.HasPrefix(got[len("HTTP/1.x "):], "200 OK\r\n") || strings.HasPrefix(request, "GET") != strings.HasSuffix(got, "\r\n\r\nready\n") {
 			t.Errorf("%q gets %q", request, got)
 		}
-		health <- wsio.Answer{Status: 503, Text: "full", RetryAfter: time.Second}
+		health <- refusal.Answer{Status: 503, Text: "full", RetryAfter: time.Second}
 		if got := s.ask(t, request); !strings.HasPrefix(got[len("HTTP/1.x "):], "503 ") || !strings.Contains(got, "\r\nRetry-After: 1\r\n") {
 			t.Errorf("%q gets %q", request, got)
 		}
 	}
 	s.wantAccepted(t, strings.Replace(goodRequest, "/mqtt", "/healthz", 1), "mqtt")
 	s.wantRefused(t, "POST /healthz HTTP/1.1\r\nHost: b\r\n\r\n", http.StatusBadRequest)
-	if cause := s.cause(); cause != string(wsio.CauseMethod) || len(s.refused) > 0 {
+	if cause := s.cause(); cause != string(refusal.CauseMethod) || len(s.refused) > 0 {
 		t.Errorf("refused for %s, and %d more", cause, len(s.refused))
 	}
 }
 
 // TestUpgradeHeaderOf426 is there for a client, as RFC 9110 wants it, and not where a proxy would pass it on over HTTP/2.
 func TestUpgradeHeaderOf426(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Answer: func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: 426} }}})
+	s := startServer(t, serverConfig{opts: handshake.Options{Answer: func(refusal.Refusal) refusal.Answer { return refusal.Answer{Status: 426} }}})
 	for name, c := range map[string]struct {
 		request string
 		want    string

@@ -14,7 +14,11 @@ import (
 	"testing/synctest"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/internal/wsframes"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // proxyV2 is a PROXY header of version 2: command and version, family and transport, and what follows the length.
@@ -79,10 +83,10 @@ func TestAttack41_proxy_header(t *testing.T) {
 				name += "_tls"
 			}
 			t.Run(name, func(t *testing.T) {
-				refusals := make(chan wsio.Cause, 1)
-				opts, told := watchAddresses(wsio.Options{})
-				listener := wsio.ListenerOptions{ProxyProtocol: believed("127.0.0.1/32"),
-					Refused: func(_ net.Addr, cause wsio.Cause, _ error) { refusals <- cause }}
+				refusals := make(chan refusal.Cause, 1)
+				opts, told := watchAddresses(handshake.Options{})
+				listener := listener.Options{ProxyProtocol: believed("127.0.0.1/32"),
+					Refused: func(_ net.Addr, cause refusal.Cause, _ error) { refusals <- cause }}
 				s := startServer(t, serverConfig{opts: opts, tls: withTLS, listener: listener})
 				s.tls = false // the header goes first
 				nc := s.dial(t)
@@ -108,14 +112,14 @@ func TestAttack41_proxy_header(t *testing.T) {
 }
 
 // wantNothing expects the end of the connection without a byte, and that it was told of.
-func wantNothing(t *testing.T, nc net.Conn, refusals chan wsio.Cause) {
+func wantNothing(t *testing.T, nc net.Conn, refusals chan refusal.Cause) {
 	t.Helper()
 	if got, _ := io.ReadAll(nc); len(got) > 0 {
 		t.Errorf("answered %q", got)
 	}
 	select {
 	case cause := <-refusals:
-		if cause != wsio.CauseProxyHeader {
+		if cause != refusal.CauseProxyHeader {
 			t.Errorf("refused for %s", cause)
 		}
 	case <-time.After(patience):
@@ -126,8 +130,8 @@ func wantNothing(t *testing.T, nc net.Conn, refusals chan wsio.Cause) {
 // TestAttack41_spoofed_from_elsewhere: a header from one who is not believed is a broken request, and believed prefixes do not
 // shut others out.
 func TestAttack41_spoofed_from_elsewhere(t *testing.T) {
-	opts, told := watchAddresses(wsio.Options{})
-	listener := wsio.ListenerOptions{ProxyProtocol: believed("10.0.0.0/8", "unix")}
+	opts, told := watchAddresses(handshake.Options{})
+	listener := listener.Options{ProxyProtocol: believed("10.0.0.0/8", "unix")}
 	s := startServer(t, serverConfig{opts: opts, listener: listener})
 	for _, header := range []string{proxyV1, proxyV2(0x21, 0x11, fromV4)} {
 		if got := s.ask(t, header+goodRequest); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
@@ -143,7 +147,7 @@ func TestAttack41_spoofed_from_elsewhere(t *testing.T) {
 
 // TestAttack41_second_header: only the first header is one.
 func TestAttack41_second_header(t *testing.T) {
-	s := startServer(t, serverConfig{listener: wsio.ListenerOptions{ProxyProtocol: believed("127.0.0.0/8")}})
+	s := startServer(t, serverConfig{listener: listener.Options{ProxyProtocol: believed("127.0.0.0/8")}})
 	if got := s.ask(t, proxyV1+strings.Replace(proxyV1, "203", "6", 1)+goodRequest); !strings.HasPrefix(got, "HTTP/1.1 400 ") {
 		t.Errorf("answered with %q", got)
 	}
@@ -156,8 +160,8 @@ func TestProxyHeaderThenForwarded(t *testing.T) {
 		"attack_40": {proxyV1, proxyDevice},
 	} {
 		t.Run(name, func(t *testing.T) {
-			opts, told := watchAddresses(wsio.Options{AddressHeader: wsio.XForwardedFor, TrustedProxies: believed("10.0.0.0/8", "127.0.0.0/8")})
-			s := startServer(t, serverConfig{opts: opts, listener: wsio.ListenerOptions{ProxyProtocol: believed("127.0.0.0/8")}})
+			opts, told := watchAddresses(handshake.Options{AddressHeader: handshake.XForwardedFor, TrustedProxies: believed("10.0.0.0/8", "127.0.0.0/8")})
+			s := startServer(t, serverConfig{opts: opts, listener: listener.Options{ProxyProtocol: believed("127.0.0.0/8")}})
 			nc := s.dial(t)
 			if _, err := io.WriteString(nc, c.from+without("", "X-Forwarded-For: 198.51.100.1\r\n")); err != nil {
 				t.Fatal(err)
@@ -169,8 +173,8 @@ func TestProxyHeaderThenForwarded(t *testing.T) {
 
 // TestProxyHeaderOverUnixSocket: the peer has no address, the device has.
 func TestProxyHeaderOverUnixSocket(t *testing.T) {
-	opts, told := watchAddresses(wsio.Options{})
-	s := startServer(t, serverConfig{opts: opts, unix: true, listener: wsio.ListenerOptions{ProxyProtocol: believed("unix")}})
+	opts, told := watchAddresses(handshake.Options{})
+	s := startServer(t, serverConfig{opts: opts, unix: true, listener: listener.Options{ProxyProtocol: believed("unix")}})
 	nc := s.dial(t)
 	if _, err := io.WriteString(nc, proxyV1+goodRequest); err != nil {
 		t.Fatal(err)
@@ -182,16 +186,16 @@ func TestProxyHeaderOverUnixSocket(t *testing.T) {
 func TestProxyHeaderLeavesNoWrapper(t *testing.T) {
 	for name, config := range map[string]*tls.Config{"tcp": nil, "tls": tlsConfig(t)} {
 		t.Run(name, func(t *testing.T) {
-			conns := make(chan *wsio.Conn, 1)
-			s := startServer(t, serverConfig{tls: config, listener: wsio.ListenerOptions{ProxyProtocol: believed("127.0.0.0/8")},
-				opts: wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) { conns <- c }}})
+			conns := make(chan *frame.Conn, 1)
+			s := startServer(t, serverConfig{tls: config, listener: listener.Options{ProxyProtocol: believed("127.0.0.0/8")},
+				opts: handshake.Options{Accepted: func(c *frame.Conn, _ *http.Request) { conns <- c }}})
 			s.tls = false
 			nc := s.dial(t)
 			_, _ = io.WriteString(nc, proxyV1)
 			if config != nil {
 				nc = tls.Client(nc, &tls.Config{InsecureSkipVerify: true})
 			}
-			_, _ = io.WriteString(nc, goodRequest+string(masked(fin|binaryData, packets)))
+			_, _ = io.WriteString(nc, goodRequest+string(wsframes.Masked(wsframes.FIN|wsframes.Binary, packets)))
 			conn := <-conns
 			defer conn.Close()
 			var below net.Conn = conn
@@ -217,9 +221,9 @@ func TestProxyHeaderLeavesNoWrapper(t *testing.T) {
 
 // TestProxyCheck: a proxy that connects and goes to see whether the port is open is told from one that sends no good header.
 func TestProxyCheck(t *testing.T) {
-	refusals := make(chan wsio.Cause, 2)
-	s := startServer(t, serverConfig{listener: wsio.ListenerOptions{ProxyProtocol: believed("127.0.0.0/8"),
-		Refused: func(_ net.Addr, cause wsio.Cause, _ error) { refusals <- cause }}})
+	refusals := make(chan refusal.Cause, 2)
+	s := startServer(t, serverConfig{listener: listener.Options{ProxyProtocol: believed("127.0.0.0/8"),
+		Refused: func(_ net.Addr, cause refusal.Cause, _ error) { refusals <- cause }}})
 	for _, says := range []string{"", "PROXY TCP5\r\n"} {
 		nc := s.dial(t)
 		if says != "" {
@@ -230,7 +234,7 @@ func TestProxyCheck(t *testing.T) {
 			t.Errorf("answered %q", got)
 		}
 	}
-	if first, second := <-refusals, <-refusals; first != wsio.CauseNoRequest || second != wsio.CauseProxyHeader {
+	if first, second := <-refusals, <-refusals; first != refusal.CauseNoRequest || second != refusal.CauseProxyHeader {
 		t.Errorf("told of %s and %s", first, second)
 	}
 }
@@ -241,28 +245,28 @@ func TestAttack41_slow_header(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pipes := newPipeListener()
-				server := wsio.NewServer(wsio.NewHandler(wsio.Options{Accepted: func(c *wsio.Conn, _ *http.Request) { _ = c.Close() }}),
-					wsio.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}, slog.New(slog.DiscardHandler))
+				server := listener.NewServer(handshake.NewHandler(handshake.Options{Accepted: func(c *frame.Conn, _ *http.Request) { _ = c.Close() }}),
+					listener.Limits{HandshakeTimeout: handshakeTime, HeaderSize: 16 << 10}, slog.New(slog.DiscardHandler))
 				served := make(chan error, 1)
 				go func() {
-					served <- server.Serve(wsio.NewGate(wsio.GateOptions{Handshakes: 1}).Listener(unixPeers{pipes}, wsio.ListenerOptions{
-						ProxyProtocol: believed("unix"), Limits: wsio.Limits{HandshakeTimeout: handshakeTime}}))
+					served <- server.Serve(listener.NewGate(listener.GateOptions{Handshakes: 1}).Listener(unixPeers{pipes}, listener.Options{
+						ProxyProtocol: believed("unix"), Limits: listener.Limits{HandshakeTimeout: handshakeTime}}))
 				}()
 				device, begin := pipes.dial(), time.Now()
-				got := newCollector(device)
+				got := wsframes.Collect(device)
 				for i := range len(header) {
 					if _, err := io.WriteString(device, header[i:i+1]); err != nil {
 						break
 					}
 					time.Sleep(handshakeTime / 20)
 				}
-				if b := got.wait(); len(b) > 0 || time.Since(begin) > handshakeTime+handshakeTime/10 {
+				if b := got.Wait(); len(b) > 0 || time.Since(begin) > handshakeTime+handshakeTime/10 {
 					t.Errorf("cut after %v with %q", time.Since(begin), b)
 				}
 				next := pipes.dial()
-				answer := newCollector(next)
+				answer := wsframes.Collect(next)
 				_, _ = io.WriteString(next, proxyV1+goodRequest)
-				if b := answer.wait(); string(b) != accepts("mqtt") {
+				if b := answer.Wait(); string(b) != accepts("mqtt") {
 					t.Errorf("the next one gets %q", b)
 				}
 				_ = server.Close()
@@ -291,13 +295,13 @@ func FuzzAttack41_proxy_header(f *testing.F) {
 	for _, c := range proxyCases {
 		f.Add([]byte(c.header))
 	}
-	opts, told := watchAddresses(wsio.Options{})
+	opts, told := watchAddresses(handshake.Options{})
 	pipes := newPipeListener()
-	server := wsio.NewServer(wsio.NewHandler(opts), wsio.Limits{HandshakeTimeout: patience, HeaderSize: 4 << 10}, slog.New(slog.DiscardHandler))
+	server := listener.NewServer(handshake.NewHandler(opts), listener.Limits{HandshakeTimeout: patience, HeaderSize: 4 << 10}, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() {
-		served <- server.Serve(wsio.NewGate(wsio.GateOptions{Handshakes: 10}).Listener(unixPeers{pipes}, wsio.ListenerOptions{
-			ProxyProtocol: believed("unix"), Limits: wsio.Limits{HandshakeTimeout: patience}}))
+		served <- server.Serve(listener.NewGate(listener.GateOptions{Handshakes: 10}).Listener(unixPeers{pipes}, listener.Options{
+			ProxyProtocol: believed("unix"), Limits: listener.Limits{HandshakeTimeout: patience}}))
 	}()
 	f.Cleanup(func() {
 		_ = server.Close()

@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // refusal checks one response as every refusal has to be: below 1 KiB in all, no redirect, the end of the connection, no header
 // without a value, one line of text, and nothing after it.
-func refusal(b string) (*http.Response, error) {
+func answerTo(b string) (*http.Response, error) {
 	r, body, rest, err := parseHTTP(b)
 	switch {
 	case err != nil:
@@ -42,19 +44,19 @@ func refusal(b string) (*http.Response, error) {
 
 // TestCauses: each cause of this package has a request that brings it about.
 func TestCauses(t *testing.T) {
-	s := startServer(t, serverConfig{opts: wsio.Options{Origins: []string{"https://good.example"}}})
-	requests := map[wsio.Cause]string{
-		wsio.CausePath:             strings.Replace(goodRequest, "/mqtt", "/other", 1),
-		wsio.CauseMethod:           strings.Replace(goodRequest, "GET", "PUT", 1),
-		wsio.CauseHTTPVersion:      strings.Replace(goodRequest, "HTTP/1.1", "HTTP/1.0", 1),
-		wsio.CauseNotWebSocket:     without(upgradeTo),
-		wsio.CauseWebSocketVersion: without(version13),
-		wsio.CauseWebSocketKey:     without(keyHeader),
-		wsio.CauseRequestBody:      without("", "Content-Length: 2\r\n") + "ab",
-		wsio.CauseOrigin:           without("", "Origin: https://evil.example\r\n"),
-		wsio.CauseSubprotocol:      without(offersMQTT),
+	s := startServer(t, serverConfig{opts: handshake.Options{Origins: []string{"https://good.example"}}})
+	requests := map[refusal.Cause]string{
+		refusal.CausePath:             strings.Replace(goodRequest, "/mqtt", "/other", 1),
+		refusal.CauseMethod:           strings.Replace(goodRequest, "GET", "PUT", 1),
+		refusal.CauseHTTPVersion:      strings.Replace(goodRequest, "HTTP/1.1", "HTTP/1.0", 1),
+		refusal.CauseNotWebSocket:     without(upgradeTo),
+		refusal.CauseWebSocketVersion: without(version13),
+		refusal.CauseWebSocketKey:     without(keyHeader),
+		refusal.CauseRequestBody:      without("", "Content-Length: 2\r\n") + "ab",
+		refusal.CauseOrigin:           without("", "Origin: https://evil.example\r\n"),
+		refusal.CauseSubprotocol:      without(offersMQTT),
 	}
-	for _, cause := range wsio.HandshakeCauses() {
+	for _, cause := range refusal.HandshakeCauses() {
 		t.Run(string(cause), func(t *testing.T) {
 			request, ok := requests[cause]
 			if !ok {
@@ -70,20 +72,20 @@ func TestCauses(t *testing.T) {
 
 // TestAnswer: the caller's table decides on the status, the wait and the words.
 func TestAnswer(t *testing.T) {
-	answers := map[string]wsio.Answer{
-		"full":                         {Status: 503, RetryAfter: 30 * time.Second, Text: "come back later"},
-		"hasty":                        {Status: 503, RetryAfter: 1200 * time.Millisecond, Text: "soon"},
-		"redirecting":                  {Status: 302, Text: "elsewhere"},
-		"forgotten":                    {},
-		"wordy":                        {Status: 503, Text: strings.Repeat("word ", 1000)},
-		"teapot":                       {Status: 418, Text: "no coffee"},
-		string(wsio.CauseNotWebSocket): {Status: 426, Text: "open a WebSocket"},
-		string(wsio.CauseMethod):       {Status: 405, Text: "only GET"},
+	answers := map[string]refusal.Answer{
+		"full":                            {Status: 503, RetryAfter: 30 * time.Second, Text: "come back later"},
+		"hasty":                           {Status: 503, RetryAfter: 1200 * time.Millisecond, Text: "soon"},
+		"redirecting":                     {Status: 302, Text: "elsewhere"},
+		"forgotten":                       {},
+		"wordy":                           {Status: 503, Text: strings.Repeat("word ", 1000)},
+		"teapot":                          {Status: 418, Text: "no coffee"},
+		string(refusal.CauseNotWebSocket): {Status: 426, Text: "open a WebSocket"},
+		string(refusal.CauseMethod):       {Status: 405, Text: "only GET"},
 	}
 	var cause string
-	s := startServer(t, serverConfig{opts: wsio.Options{
-		Admit:  func(*http.Request) wsio.Refusal { return cause },
-		Answer: func(why wsio.Refusal) wsio.Answer { return answers[fmt.Sprint(why)] },
+	s := startServer(t, serverConfig{opts: handshake.Options{
+		Admit:  func(*http.Request) refusal.Refusal { return cause },
+		Answer: func(why refusal.Refusal) refusal.Answer { return answers[fmt.Sprint(why)] },
 	}})
 	for _, c := range []struct {
 		cause, request string
@@ -105,7 +107,7 @@ func TestAnswer(t *testing.T) {
 				c.request = goodRequest
 			}
 			response := s.ask(t, c.request)
-			r, err := refusal(response)
+			r, err := answerTo(response)
 			if err != nil {
 				t.Fatalf("%v in %q", err, response)
 			}
@@ -122,8 +124,8 @@ func TestAnswer(t *testing.T) {
 // TestAdmit is asked for good handshakes only, after everything else was checked, and sees the request.
 func TestAdmit(t *testing.T) {
 	var asked []string
-	s := startServer(t, serverConfig{opts: wsio.Options{
-		Admit: func(r *http.Request) wsio.Refusal {
+	s := startServer(t, serverConfig{opts: handshake.Options{
+		Admit: func(r *http.Request) refusal.Refusal {
 			asked = append(asked, r.URL.RawQuery)
 			return nil
 		},
@@ -176,7 +178,7 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 		r.Header.Add(name, value)
 	}
 	w := httptest.NewRecorder() // cannot be hijacked
-	wsio.NewHandler(wsio.Options{Accepted: func(*wsio.Conn, *http.Request) { t.Error("let in") }}).ServeHTTP(w, r)
+	handshake.NewHandler(handshake.Options{Accepted: func(*frame.Conn, *http.Request) { t.Error("let in") }}).ServeHTTP(w, r)
 	if w.Code != http.StatusInternalServerError {
 		t.Errorf("status %d", w.Code)
 	}
@@ -184,10 +186,12 @@ func TestConnectionThatCannotBeTakenOver(t *testing.T) {
 
 func TestChallenge(t *testing.T) {
 	for challenge, want := range map[string][]string{"": nil, `Basic realm="mqtt"`: {`Basic realm="mqtt"`}} {
-		h := wsio.NewHandler(wsio.Options{
-			Admit:   func(*http.Request) wsio.Refusal { return "no" },
-			Answer:  func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: 401, Challenge: challenge, Text: "no"} },
-			Refused: func(*http.Request, wsio.Refusal) {},
+		h := handshake.NewHandler(handshake.Options{
+			Admit: func(*http.Request) refusal.Refusal { return "no" },
+			Answer: func(refusal.Refusal) refusal.Answer {
+				return refusal.Answer{Status: 401, Challenge: challenge, Text: "no"}
+			},
+			Refused: func(*http.Request, refusal.Refusal) {},
 		})
 		r := httptest.NewRequest(http.MethodGet, "/mqtt", nil)
 		for name, value := range map[string]string{"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",

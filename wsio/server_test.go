@@ -16,45 +16,50 @@ import (
 	"testing"
 	"time"
 
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 const patience = 10 * time.Second // for what should come at once
+
+const packets = "\x10\x04abcd\xc0\x00\x30\x03xyz" // three MQTT packets, as far as wsio knows or cares
 
 // testServer is a real server on a port of its own. Devices that are let in are closed at once unless accepted says otherwise.
 type testServer struct {
 	network  string
 	addr     string
 	tls      bool
-	gate     *wsio.Gate
+	gate     *listener.Gate
 	recorder recorder
 	accepted chan string // subprotocols of those who were let in
 	refused  chan string // causes
 }
 
 type serverConfig struct {
-	opts   wsio.Options
-	limits wsio.Limits
+	opts   handshake.Options
+	limits listener.Limits
 	tls    *tls.Config
 
-	listener wsio.ListenerOptions // TLS is filled in
-	unix     bool                 // listen on a socket in the file system
+	listener listener.Options // TLS is filled in
+	unix     bool             // listen on a socket in the file system
 }
 
 func startServer(t testing.TB, c serverConfig) *testServer {
 	t.Helper()
 	s := &testServer{tls: c.tls != nil, accepted: make(chan string, 100), refused: make(chan string, 100)}
-	if c.limits == (wsio.Limits{}) {
-		c.limits = wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}
+	if c.limits == (listener.Limits{}) {
+		c.limits = listener.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}
 	}
 	if c.opts.Accepted == nil {
-		c.opts.Accepted = func(conn *wsio.Conn, _ *http.Request) {
+		c.opts.Accepted = func(conn *frame.Conn, _ *http.Request) {
 			s.accepted <- conn.Subprotocol()
 			_ = conn.Close()
 		}
 	}
 	if c.opts.Refused == nil {
-		c.opts.Refused = func(_ *http.Request, why wsio.Refusal) { s.refused <- fmt.Sprint(why) }
+		c.opts.Refused = func(_ *http.Request, why refusal.Refusal) { s.refused <- fmt.Sprint(why) }
 	}
 	network, address := "tcp", "127.0.0.1:0"
 	if c.unix {
@@ -67,8 +72,8 @@ func startServer(t testing.TB, c serverConfig) *testServer {
 	s.network, s.addr = network, l.Addr().String()
 	c.listener.TLS, c.listener.Limits = c.tls, c.limits
 	s.recorder.Listener = l
-	s.gate = wsio.NewGate(wsio.GateOptions{Handshakes: 100})
-	server := wsio.NewServer(wsio.NewHandler(c.opts), c.limits, slog.New(slog.DiscardHandler))
+	s.gate = listener.NewGate(listener.GateOptions{Handshakes: 100})
+	server := listener.NewServer(handshake.NewHandler(c.opts), c.limits, slog.New(slog.DiscardHandler))
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(s.gate.Listener(&s.recorder, c.listener)) }()
 	t.Cleanup(func() {
@@ -207,7 +212,7 @@ func (s *testServer) wantAccepted(t *testing.T, request, subprotocol string) {
 func (s *testServer) wantRefused(t *testing.T, request string, status int) *http.Response {
 	t.Helper()
 	got := s.ask(t, request)
-	r, err := refusal(got)
+	r, err := answerTo(got)
 	if err != nil {
 		t.Fatalf("%v in %q", err, got)
 	}

@@ -26,7 +26,10 @@ import (
 	"mqtt-ws-bridge/bridge/loop"
 	"mqtt-ws-bridge/internal/certs"
 	"mqtt-ws-bridge/mqttio"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 	"mqtt-ws-bridge/wsio/tlsrecords"
 )
 
@@ -139,7 +142,7 @@ func (k kind) sceneWith(t testing.TB, memory bridge.MemoryLimits, change func(*b
 		t.Fatal(err)
 	}
 	server, client := &tls.Config{Certificates: []tls.Certificate{certificate}}, &tls.Config{RootCAs: authority.Pool(), ServerName: "127.0.0.1"}
-	up, opts := upstream{address: s.brokers.Addr().String()}, wsio.ListenerOptions{}
+	up, opts := upstream{address: s.brokers.Addr().String()}, listener.Options{}
 	if k.device {
 		s.tls, opts.TLS = client, server
 	}
@@ -158,12 +161,12 @@ func (k kind) sceneWith(t testing.TB, memory bridge.MemoryLimits, change func(*b
 		Upstream: up, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Register: loops.Register, Memory: memory,
 	})
-	handler := wsio.NewHandler(wsio.Options{
-		Answer:   func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
-		Accepted: func(c *wsio.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
+	handler := handshake.NewHandler(handshake.Options{
+		Answer:   func(refusal.Refusal) refusal.Answer { return refusal.Answer{Status: http.StatusServiceUnavailable} },
+		Accepted: func(c *frame.Conn, _ *http.Request) { s.bridge.StartWith(c, *s.pass.Load()) },
 	})
-	devices = wsio.NewGate(wsio.GateOptions{Handshakes: limits.Sessions}).Listener(devices, opts)
-	httpServer := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
+	devices = listener.NewGate(listener.GateOptions{Handshakes: limits.Sessions}).Listener(devices, opts)
+	httpServer := listener.NewServer(handler, listener.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = httpServer.Serve(devices) })
 	t.Cleanup(func() {

@@ -242,7 +242,7 @@ func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 	proof := func(password string) string {
 		q := http.Request{Header: http.Header{}}
 		q.SetBasicAuth("dev-1", password)
-		return handshake + offer + "Authorization: " + q.Header.Get("Authorization") + "\r\n\r\n"
+		return upgradeHead + offer + "Authorization: " + q.Header.Get("Authorization") + "\r\n\r\n"
 	}
 	status := func(password string) string {
 		device := dialDevices(t, p)
@@ -254,7 +254,7 @@ func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 		return string(answer[9:])
 	}
 	device := dialDevices(t, p)
-	send(t, device, proof("one")+frame(connectPacket))
+	send(t, device, proof("one")+framed(connectPacket))
 	broker := <-brokers
 	defer broker.Close()
 	receive(t, broker, connectPacket)
@@ -283,7 +283,7 @@ func reloadUsers(t *testing.T, nudge func(*testing.T)) {
 		strings.Contains(text, `mqtt_ws_bridge_access_reloads_total{outcome="failed"} 0`) {
 		t.Errorf("the metrics are\n%s", text)
 	}
-	send(t, device, frame("\xc0\x00"))
+	send(t, device, framed("\xc0\x00"))
 	receive(t, broker, "\xc0\x00")
 }
 

@@ -19,7 +19,7 @@ func TestOneDeviceAddress(t *testing.T) {
 	})
 	const front, list = "PROXY TCP4 10.9.9.9 192.0.2.1 4711 8083\r\n", "X-Forwarded-For: 6.6.6.6, 203.0.113.7\r\n\r\n"
 	refused := dialDevices(t, p)
-	send(t, refused, front+handshake+list)
+	send(t, refused, front+upgradeHead+list)
 	if answer, err := io.ReadAll(refused); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 400 ") {
 		t.Errorf("answered %q, %v", answer, err)
 	}
@@ -27,7 +27,7 @@ func TestOneDeviceAddress(t *testing.T) {
 		t.Errorf("the refusal is logged as %v", line)
 	}
 	device := dialDevices(t, p)
-	send(t, device, front+handshake+offer+list+frame(connectPacket))
+	send(t, device, front+upgradeHead+offer+list+framed(connectPacket))
 	broker := <-brokers
 	defer broker.Close()
 	_ = broker.SetDeadline(time.Now().Add(10 * time.Second))
@@ -49,7 +49,7 @@ func TestOneDeviceAddress(t *testing.T) {
 	if connack, err := online.ReadByte(); err != nil || connack != 0x82 {
 		t.Fatalf("after the handshake comes %x, %v", connack, err)
 	}
-	send(t, device, frame("\xe0\x00"))
+	send(t, device, framed("\xe0\x00"))
 	if line := log.await(t, "session ended", ""); line["device"] != "203.0.113.7:0" || line["reason"] != "device-disconnect" {
 		t.Errorf("the session is logged as %v", line)
 	}
@@ -59,7 +59,7 @@ func TestOneDeviceAddress(t *testing.T) {
 func TestAttack41(t *testing.T) {
 	p, _, log := startBridge(t, func(cfg *config.Config) { cfg.Addresses.ProxyProtocol = []string{"127.0.0.0/8"} })
 	nc := dialDevices(t, p)
-	send(t, nc, handshake+offer+"\r\n")
+	send(t, nc, upgradeHead+offer+"\r\n")
 	if answer, _ := io.ReadAll(nc); len(answer) > 0 {
 		t.Errorf("answered %q", answer)
 	}

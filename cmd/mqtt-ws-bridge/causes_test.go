@@ -5,17 +5,17 @@ import (
 	"testing"
 
 	"mqtt-ws-bridge/bridge/reason"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // TestEveryCauseHasAReason: what package wsio refuses is in the bridge's table, with a status that says whose fault it is, or
 // with a close code that RFC 6455 has for it.
 func TestEveryCauseHasAReason(t *testing.T) {
-	status := map[wsio.Cause]int{
-		wsio.CausePath: 404, wsio.CauseMethod: 405, wsio.CauseHTTPVersion: 426, wsio.CauseNotWebSocket: 426, wsio.CauseWebSocketVersion: 426,
-		wsio.CauseWebSocketKey: 400, wsio.CauseRequestBody: 400, wsio.CauseOrigin: 403, wsio.CauseSubprotocol: 400,
+	status := map[refusal.Cause]int{
+		refusal.CausePath: 404, refusal.CauseMethod: 405, refusal.CauseHTTPVersion: 426, refusal.CauseNotWebSocket: 426, refusal.CauseWebSocketVersion: 426,
+		refusal.CauseWebSocketKey: 400, refusal.CauseRequestBody: 400, refusal.CauseOrigin: 403, refusal.CauseSubprotocol: 400,
 	}
-	for _, cause := range wsio.HandshakeCauses() {
+	for _, cause := range refusal.HandshakeCauses() {
 		r := reason.ByLabel(string(cause))
 		if r.Label != string(cause) || status[cause] == 0 || r.Status != status[cause] || r.Close != 0 {
 			t.Errorf("cause %s has reason %s with status %d and close code %d", cause, r.Label, r.Status, r.Close)
@@ -24,9 +24,9 @@ func TestEveryCauseHasAReason(t *testing.T) {
 			t.Errorf("cause %s is answered with %+v", cause, a)
 		}
 	}
-	code := map[wsio.Cause]int{wsio.CauseTextFrame: 1003, wsio.CauseFrameProtocol: 1002, wsio.CauseFrameTooLong: 1009,
-		wsio.CauseControlFlood: 1008}
-	for _, cause := range wsio.StreamCauses() {
+	code := map[refusal.Cause]int{refusal.CauseTextFrame: 1003, refusal.CauseFrameProtocol: 1002, refusal.CauseFrameTooLong: 1009,
+		refusal.CauseControlFlood: 1008}
+	for _, cause := range refusal.StreamCauses() {
 		r := reason.ByLabel(string(cause))
 		if r.Label != string(cause) || code[cause] == 0 || r.Close != code[cause] || r.Status != 0 || r.Disconnect == 0 {
 			t.Errorf("cause %s has reason %s with close code %d, DISCONNECT 0x%02X and status %d", cause, r.Label, r.Close, r.Disconnect, r.Status)
@@ -36,7 +36,7 @@ func TestEveryCauseHasAReason(t *testing.T) {
 
 // TestEveryListenerCauseHasAReason: the same for what ends a connection before there is a whole request.
 func TestEveryListenerCauseHasAReason(t *testing.T) {
-	for _, cause := range wsio.ConnectionCauses() {
+	for _, cause := range refusal.ConnectionCauses() {
 		if r := reason.ByLabel(string(cause)); r.Label != string(cause) {
 			t.Errorf("cause %s has reason %s", cause, r.Label)
 		}
@@ -55,11 +55,11 @@ func TestEveryStatusHasACause(t *testing.T) {
 	admit := []*reason.Reason{reason.Draining, reason.Full, reason.MemoryFull, reason.DescriptorsFull, reason.PortsFull,
 		reason.DialsFull, reason.BrokerDown}
 	for _, r := range reason.All() {
-		cause := wsio.Cause(r.Label)
-		if r.Status == 0 || slices.Contains(wsio.HandshakeCauses(), cause) {
+		cause := refusal.Cause(r.Label)
+		if r.Status == 0 || slices.Contains(refusal.HandshakeCauses(), cause) {
 			continue
 		}
-		if slices.Contains(wsio.ConnectionCauses(), cause) && cause != wsio.CauseAddressConnections {
+		if slices.Contains(refusal.ConnectionCauses(), cause) && cause != refusal.CauseAddressConnections {
 			if r.Status < 400 || (r.RetryAfter > 0) != (r.Status == 503) || r.Close != 0 {
 				t.Errorf("%s has status %d, Retry-After %v, close code %d", r.Label, r.Status, r.RetryAfter, r.Close)
 			}

@@ -6,29 +6,29 @@ import (
 	"strings"
 
 	"mqtt-ws-bridge/bridge"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // facts are what the log tells of a request that was refused, beside the cause: what it asked for instead. None is a header or a
 // query that may hold a secret.
-func facts(r *http.Request, cause wsio.Cause, paths []string) []slog.Attr {
+func facts(r *http.Request, cause refusal.Cause, paths []string) []slog.Attr {
 	header := func(key, name string) slog.Attr { return slog.String(key, strings.Join(r.Header.Values(name), ", ")) }
 	switch cause {
-	case wsio.CausePath:
+	case refusal.CausePath:
 		return []slog.Attr{slog.String(bridge.KeyPath, loggedPath(r.URL.EscapedPath(), paths))}
-	case wsio.CauseMethod:
+	case refusal.CauseMethod:
 		return []slog.Attr{slog.String(bridge.KeyMethod, r.Method)}
-	case wsio.CauseHTTPVersion:
+	case refusal.CauseHTTPVersion:
 		return []slog.Attr{slog.String(bridge.KeyVersion, r.Proto)}
-	case wsio.CauseNotWebSocket:
+	case refusal.CauseNotWebSocket:
 		return []slog.Attr{header(bridge.KeyUpgrade, "Upgrade"), header(bridge.KeyConnection, "Connection")}
-	case wsio.CauseWebSocketVersion:
+	case refusal.CauseWebSocketVersion:
 		return []slog.Attr{header(bridge.KeyVersion, "Sec-Websocket-Version")}
-	case wsio.CauseRequestBody:
+	case refusal.CauseRequestBody:
 		return []slog.Attr{slog.Int64(bridge.KeyLength, r.ContentLength)}
-	case wsio.CauseOrigin:
+	case refusal.CauseOrigin:
 		return []slog.Attr{header(bridge.KeyOrigin, "Origin")}
-	case wsio.CauseSubprotocol:
+	case refusal.CauseSubprotocol:
 		return []slog.Attr{slog.String(bridge.KeySubprotocol, offered(r))}
 	}
 	return nil

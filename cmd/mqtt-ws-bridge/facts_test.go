@@ -21,7 +21,7 @@ func TestRefusalsTellTheFact(t *testing.T) {
 		{"subprotocol", "Protocol: mqtt", "Protocol: amqp, bearer.canarycanarycanarycanary", "subprotocol", "amqp, ***"},
 	} {
 		nc := dialDevices(t, p)
-		send(t, nc, strings.Replace(handshake+offer+"\r\n", c.old, c.new, 1))
+		send(t, nc, strings.Replace(upgradeHead+offer+"\r\n", c.old, c.new, 1))
 		if _, err := io.ReadAll(nc); err != nil {
 			t.Fatal(err)
 		}

@@ -84,7 +84,7 @@ func TestAttack33_one_address(t *testing.T) {
 		proxyHeader  string // of the devices from 127.0.0.4, if there are some
 	}{
 		{"ws silence", "ws", nil, "", ""},
-		{"ws half a request", "ws", nil, handshake, ""},
+		{"ws half a request", "ws", nil, upgradeHead, ""},
 		{"ws silence without event loops", "ws", []string{"--event-loops", "off"}, "", ""},
 		{"wss silence", "wss", secure, "", ""},
 		{"wss silence without event loops", "wss", append(secure, "--event-loops", "off"), "", ""},

@@ -65,7 +65,7 @@ func try(ctx context.Context, address, from, password string, sent func()) (int,
 	}
 	defer nc.Close()
 	_ = nc.SetDeadline(time.Now().Add(2 * time.Minute))
-	_, err = nc.Write([]byte(handshake + offer + "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("pump:"+password)) + "\r\n\r\n"))
+	_, err = nc.Write([]byte(upgradeHead + offer + "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte("pump:"+password)) + "\r\n\r\n"))
 	sent()
 	if err != nil {
 		return 0, err

@@ -15,7 +15,7 @@ import (
 	"mqtt-ws-bridge/bridge/fairqueue"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/internal/certs"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // greeting is what a TLS client says first: that costs whoever repeats it nothing.
@@ -70,11 +70,11 @@ func TestHandshakesComputeFairly(t *testing.T) {
 		t.Fatal(err)
 	}
 	slots := &notedSlots{handshakeSlots: handshakeSlots{fairqueue.New(1, 2*crowd)}}
-	gate := wsio.NewGate(wsio.GateOptions{Handshakes: 2 * crowd})
+	gate := listener.NewGate(listener.GateOptions{Handshakes: 2 * crowd})
 	server := &http.Server{Handler: http.NotFoundHandler()}
 	var serving sync.WaitGroup
 	serving.Go(func() {
-		_ = server.Serve(gate.Listener(l, wsio.ListenerOptions{TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, Computing: slots}))
+		_ = server.Serve(gate.Listener(l, listener.Options{TLS: &tls.Config{Certificates: []tls.Certificate{pair}}, Computing: slots}))
 	})
 	defer serving.Wait()
 	defer server.Close()

@@ -132,7 +132,7 @@ const (
 // hears of it in the language that it speaks.
 func TestListenerTells(t *testing.T) {
 	p, _, log := startBridge(t, func(cfg *config.Config) { cfg.Limits.HeaderSize, cfg.Log.Rate = 512, 0 })
-	request := handshake + offer + "\r\n"
+	request := upgradeHead + offer + "\r\n"
 	tooLarge := "GET /mqtt HTTP/1.1\r\nHost: b\r\nX: " + strings.Repeat("x", 512)
 	tellsOf(t, p, log, []foreigner{
 		{"MQTT 3.1.1", says(connectPacket), "mqtt-without-websocket", `MQTT 3.1.1, client identifier "a"`, "\x20\x02\x00\x03"},
@@ -155,11 +155,11 @@ func TestListenerTells(t *testing.T) {
 		{"HTTP/2", says("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), "http-version", "", "HTTP/1.1 426 "},
 		{"too large", says(tooLarge), "request-too-large", "more than 512 bytes", "request-too-large: the request is larger than allowed (limits.header-size)"},
 		{"too large by one", says(pad(request, 513)), "request-too-large", "more than 512 bytes", "HTTP/1.1 431 "},
-		{"half a request", saysAndLeaves(handshake), "request-incomplete", fmt.Sprint(len(handshake), " bytes"), ""},
+		{"half a request", saysAndLeaves(upgradeHead), "request-incomplete", fmt.Sprint(len(upgradeHead), " bytes"), ""},
 		{"nothing", saysAndLeaves(""), "no-request", "", ""},
 	})
 	nc := dialDevices(t, p)
-	send(t, nc, pad(request, 512)+frame(connectPacket)+strings.Repeat("x", 600)) // what follows does not count
+	send(t, nc, pad(request, 512)+framed(connectPacket)+strings.Repeat("x", 600)) // what follows does not count
 	receive(t, nc, "HTTP/1.1 101 ")
 }
 
@@ -187,18 +187,18 @@ func TestListenerTellsOfTLS(t *testing.T) {
 		return c
 	}
 	tellsOf(t, p, log, []foreigner{
-		{"HTTP", says(handshake + offer + "\r\n"), "plain-http-on-tls-port", "", "plain-http-on-tls-port: this port speaks TLS; connect with wss://"},
+		{"HTTP", says(upgradeHead + offer + "\r\n"), "plain-http-on-tls-port", "", "plain-http-on-tls-port: this port speaks TLS; connect with wss://"},
 		{"MQTT", says(connectPacket), "mqtt-on-tls-port", "MQTT 3.1.1", "\x20\x02\x00\x03"},
 		{"MQTT 5", says(connect5), "mqtt-on-tls-port", "MQTT 5", "mqtt-on-tls-port: "},
 		{"neither", says("\x00\x01\x02"), "tls-handshake", "byte 0x00", ""},
 		{"MQTT in TLS", shakes(certificate(good), connect5), "mqtt-without-websocket", "MQTT 5", "mqtt-without-websocket: "},
 		{"no host", shakes(certificate(good), "GET / HTTP/1.1\r\n\r\n"), "bad-request", "missing required Host header", "bad-request: "},
-		{"no certificate", shakes(&tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"}, handshake), "client-certificate",
+		{"no certificate", shakes(&tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"}, upgradeHead), "client-certificate",
 			"didn't provide a certificate", "certificate required"},
-		{"no certificate with TLS 1.2", shakes(&tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS12}, handshake),
+		{"no certificate with TLS 1.2", shakes(&tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1", MaxVersion: tls.VersionTLS12}, upgradeHead),
 			"client-certificate", "didn't provide a certificate", "remote error: tls"},
-		{"certificate of another authority", shakes(certificate(certs.New(t).Client(t, "x")), handshake), "client-certificate", "unknown authority", "remote error: tls"},
-		{"expired certificate", shakes(certificate(ca.Expired(t, "old")), handshake), "client-certificate", "expired", "remote error: tls"},
+		{"certificate of another authority", shakes(certificate(certs.New(t).Client(t, "x")), upgradeHead), "client-certificate", "unknown authority", "remote error: tls"},
+		{"expired certificate", shakes(certificate(ca.Expired(t, "old")), upgradeHead), "client-certificate", "expired", "remote error: tls"},
 		{"TLS 1.1", shakes(with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 }), ""), "tls-handshake",
 			"unsupported versions", "protocol version"},
 		{"no common cipher", shakes(with(func(c *tls.Config) {
@@ -225,7 +225,7 @@ func TestListenerTellsOfTimeouts(t *testing.T) {
 	p, _, log := startBridge(t, short)
 	tellsOf(t, p, log, []foreigner{
 		{"silence", says(""), "handshake-timeout", "not a byte", ""},
-		{"half a request", says(handshake), "handshake-timeout", fmt.Sprint(len(handshake), " bytes"), "HTTP/1.1 408 Request Timeout"},
+		{"half a request", says(upgradeHead), "handshake-timeout", fmt.Sprint(len(upgradeHead), " bytes"), "HTTP/1.1 408 Request Timeout"},
 		{"half a CONNECT", says(connectPacket[:13]), "mqtt-without-websocket", "MQTT 3.1.1", "\x20\x02\x00\x03"},
 	})
 	p, _, log, _, _ = secured(t, short)

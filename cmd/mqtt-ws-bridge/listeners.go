@@ -13,7 +13,7 @@ import (
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/config/tlsfiles"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/listener"
 )
 
 // openListener is a listener that can be removed while its server goes on.
@@ -37,7 +37,7 @@ func (l *openListener) isAt(a config.Address) bool {
 // deviceListener is an openListener for devices. It is not changed.
 type deviceListener struct {
 	*openListener
-	gated   *wsio.Listener
+	gated   *listener.Listener
 	address config.Address // as it is now: with TLS or without
 }
 
@@ -100,7 +100,7 @@ func (p *process) prepareListeners(c *current.Change, next *config.Config) error
 	return nil
 }
 
-func (p *process) openDeviceListener(c *current.Change, a config.Address, opts wsio.ListenerOptions) (*deviceListener, error) {
+func (p *process) openDeviceListener(c *current.Change, a config.Address, opts listener.Options) (*deviceListener, error) {
 	l, err := listen(a, net.ListenConfig{KeepAlive: -1}) // how long a device may be silent is for MQTT to say
 	if err != nil {
 		return nil, err
@@ -198,7 +198,7 @@ func (p *process) prepareAdmin(c *current.Change, next *config.Config) error {
 	if err != nil {
 		return fmt.Errorf("listen for the operator (admin.listen, or --admin off): %w", err)
 	}
-	opened := &openListener{Listener: wsio.Patient(l, p.acceptFailed), address: a}
+	opened := &openListener{Listener: listener.Patient(l, p.acceptFailed), address: a}
 	c.OnAbort(opened.remove)
 	c.OnCommit(func() { p.useAdmin(opened, before) })
 	if p.serving {

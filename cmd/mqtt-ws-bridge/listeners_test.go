@@ -38,7 +38,7 @@ const (
 // joined is a device on nc that is connected to its broker.
 func joined(t *testing.T, nc net.Conn, brokers chan net.Conn) (broker net.Conn) {
 	t.Helper()
-	send(t, nc, handshake+offer+"\r\n"+frame(connectPacket))
+	send(t, nc, upgradeHead+offer+"\r\n"+framed(connectPacket))
 	broker = <-brokers
 	t.Cleanup(func() { broker.Close() })
 	receive(t, broker, connectPacket)
@@ -73,7 +73,7 @@ func TestReloadListeners(t *testing.T) {
 		t.Error("the listener that was removed is still open")
 	}
 	joined(t, dialAt(t, "unix", socket), brokers)
-	send(t, device, frame("\xc0\x00"))
+	send(t, device, framed("\xc0\x00"))
 	receive(t, broker, "\xc0\x00")
 
 	// The socket's mode is given when it is opened.
@@ -160,7 +160,7 @@ func TestReloadTLS(t *testing.T) {
 	})
 	joined(t, dialDevices(t, p), brokers)
 
-	send(t, plain, frame("\xc0\x00"))
+	send(t, plain, framed("\xc0\x00"))
 	receive(t, broker, "\xc0\x00")
 }
 

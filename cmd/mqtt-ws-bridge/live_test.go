@@ -25,7 +25,7 @@ func TestReloadKeyByKey(t *testing.T) {
 	p.load = func() (*config.Config, error) { return &next, nil }
 	status := func(path string) string {
 		nc := dialDevices(t, p)
-		send(t, nc, strings.Replace(handshake, "/mqtt", path, 1)+offer+"\r\n")
+		send(t, nc, strings.Replace(upgradeHead, "/mqtt", path, 1)+offer+"\r\n")
 		answer := make([]byte, 12)
 		if _, err := io.ReadFull(nc, answer); err != nil {
 			t.Fatal(err)

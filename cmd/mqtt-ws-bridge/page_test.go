@@ -28,19 +28,19 @@ func TestPagesHearReasons(t *testing.T) {
 	p, log := withoutBroker(t, func(*config.Config) {})
 	const closed = "\x88\x29\x03\xf5broker-down: the broker does not answer"
 	for _, c := range []struct{ name, says, hears string }{
-		{"MQTT 3.1.1", frame(connectPacket), "\x82\x04\x20\x02\x00\x03" + closed},
-		{"MQTT 3.1", frame(connect31), "\x82\x04\x20\x02\x00\x03" + closed},
-		{"MQTT 5", frame(connect5), "\x82\x2f\x20\x2d\x00\x88\x2a\x1f\x00\x27broker-down: the broker does not answer" + closed},
-		{"MQTT 5 that takes 20 bytes", frame(connect5Small), "\x82\x05\x20\x03\x00\x88\x00" + closed},
-		{"in two frames", frame(connectPacket[:3]) + frame(connectPacket[3:]), "\x82\x04\x20\x02\x00\x03" + closed},
-		{"no CONNECT", frame("\xc0\x00"), closed},
+		{"MQTT 3.1.1", framed(connectPacket), "\x82\x04\x20\x02\x00\x03" + closed},
+		{"MQTT 3.1", framed(connect31), "\x82\x04\x20\x02\x00\x03" + closed},
+		{"MQTT 5", framed(connect5), "\x82\x2f\x20\x2d\x00\x88\x2a\x1f\x00\x27broker-down: the broker does not answer" + closed},
+		{"MQTT 5 that takes 20 bytes", framed(connect5Small), "\x82\x05\x20\x03\x00\x88\x00" + closed},
+		{"in two frames", framed(connectPacket[:3]) + framed(connectPacket[3:]), "\x82\x04\x20\x02\x00\x03" + closed},
+		{"no CONNECT", framed("\xc0\x00"), closed},
 		{"text", "\x81\x81\x00\x00\x00\x00x", closed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log.reset()
 			before := counted(t, p, "broker-down")
 			nc := dialDevices(t, p)
-			send(t, nc, handshake+offer+fromPage+"\r\n"+c.says)
+			send(t, nc, upgradeHead+offer+fromPage+"\r\n"+c.says)
 			got, _ := io.ReadAll(nc)
 			head, rest, _ := strings.Cut(string(got), "\r\n\r\n")
 			if !strings.HasPrefix(head, "HTTP/1.1 101 ") || rest != c.hears {
@@ -54,12 +54,12 @@ func TestPagesHearReasons(t *testing.T) {
 	}
 	for _, origin := range []string{"", "Origin: file://\r\n"} {
 		nc := dialDevices(t, p)
-		send(t, nc, handshake+offer+origin+"\r\n")
+		send(t, nc, upgradeHead+offer+origin+"\r\n")
 		receive(t, nc, "HTTP/1.1 503 ")
 	}
 	p, _ = withoutBroker(t, func(cfg *config.Config) { cfg.BrowserReasons = "off" })
 	nc := dialDevices(t, p)
-	send(t, nc, handshake+offer+fromPage+"\r\n")
+	send(t, nc, upgradeHead+offer+fromPage+"\r\n")
 	receive(t, nc, "HTTP/1.1 503 ")
 }
 
@@ -69,8 +69,8 @@ func TestPagesKeepTheirSlots(t *testing.T) {
 		cfg.Limits.Handshakes, cfg.Limits.HandshakeTimeout = 2, 600*time.Millisecond
 	})
 	first, second := dialDevices(t, p), dialDevices(t, p)
-	send(t, first, handshake+offer+fromPage+"\r\n")
-	send(t, second, handshake+offer+fromPage+"\r\n")
+	send(t, first, upgradeHead+offer+fromPage+"\r\n")
+	send(t, second, upgradeHead+offer+fromPage+"\r\n")
 	receive(t, first, "HTTP/1.1 101 ")
 	receive(t, second, "HTTP/1.1 101 ")
 	third := dialDevices(t, p)

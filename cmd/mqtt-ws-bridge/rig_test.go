@@ -16,6 +16,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/internal/wsframes"
 )
 
 // logged keeps the log for a test.
@@ -108,15 +109,15 @@ func wireBefore(t *testing.T, broker string, change func(*config.Config)) (*proc
 }
 
 const (
-	handshake = "GET /mqtt HTTP/1.1\r\nHost: b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+	upgradeHead = "GET /mqtt HTTP/1.1\r\nHost: b\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
 		"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
 	offer         = "Sec-WebSocket-Protocol: mqtt\r\n"
 	connectPacket = "\x10\x0d\x00\x04MQTT\x04\x02\x00\x00\x00\x01a"
 )
 
-// frame is a binary frame masked with zeros.
-func frame(payload string) string {
-	return "\x82" + string([]byte{0x80 | byte(len(payload))}) + "\x00\x00\x00\x00" + payload
+// framed is a binary frame masked with zeros.
+func framed(payload string) string {
+	return string(wsframes.Readable(wsframes.FIN|wsframes.Binary, payload))
 }
 
 func dialDevices(t *testing.T, p *process) net.Conn {

@@ -48,7 +48,7 @@ func TestReloadKeepsDevices(t *testing.T) {
 	p, brokers, log, ca, own := secured(t, func(*config.Config) {})
 	pump := ca.Client(t, "pump-7")
 	device := shake(t, p, ca, pump)
-	send(t, device, handshake+offer+"\r\n"+frame(connectPacket))
+	send(t, device, upgradeHead+offer+"\r\n"+framed(connectPacket))
 	broker := <-brokers
 	defer broker.Close()
 	receive(t, broker, connectPacket)
@@ -72,7 +72,7 @@ func TestReloadKeepsDevices(t *testing.T) {
 		t.Errorf("logged is %v", line)
 	}
 	shake(t, p, ca, pump)
-	send(t, device, frame("\xc0\x00"))
+	send(t, device, framed("\xc0\x00"))
 	receive(t, broker, "\xc0\x00")
 }
 
@@ -99,7 +99,7 @@ func TestRevokedDeviceIsEnded(t *testing.T) {
 	})
 	online := func(pair certs.Pair) (device *tls.Conn, broker net.Conn) {
 		device = shake(t, p, ca, pair)
-		send(t, device, handshake+offer+"\r\n"+frame(connectPacket))
+		send(t, device, upgradeHead+offer+"\r\n"+framed(connectPacket))
 		broker = <-brokers
 		t.Cleanup(func() { broker.Close() })
 		receive(t, broker, connectPacket)
@@ -116,7 +116,7 @@ func TestRevokedDeviceIsEnded(t *testing.T) {
 	}
 	ended.Close()
 	log.await(t, "session ended", "certificate-revoked")
-	send(t, staying, frame("\xc0\x00"))
+	send(t, staying, framed("\xc0\x00"))
 	receive(t, stayingBroker, "\xc0\x00")
 }
 
@@ -139,7 +139,7 @@ func TestAttack46_http_is_not_a_way_around(t *testing.T) {
 	p, _, _, ca, _ := secured(t, func(*config.Config) {})
 	nc := dialDevices(t, p)
 	tc := tls.Client(nc, &tls.Config{RootCAs: ca.Pool(), ServerName: "127.0.0.1"})
-	_, _ = io.WriteString(tc, handshake+offer+"\r\n")
+	_, _ = io.WriteString(tc, upgradeHead+offer+"\r\n")
 	if got, _ := io.ReadAll(tc); len(got) > 0 {
 		t.Errorf("got %q", got)
 	}
@@ -149,7 +149,7 @@ func TestAttack46_http_is_not_a_way_around(t *testing.T) {
 func TestBrokerIsToldOfTheCertificate(t *testing.T) {
 	p, brokers, _, ca, _ := secured(t, func(cfg *config.Config) { cfg.Upstream.ProxyProtocol = "v2" })
 	device := shake(t, p, ca, ca.Client(t, "pump-7"))
-	send(t, device, handshake+offer+"\r\n"+frame(connectPacket))
+	send(t, device, upgradeHead+offer+"\r\n"+framed(connectPacket))
 	broker := <-brokers
 	defer broker.Close()
 	_ = broker.SetDeadline(time.Now().Add(10 * time.Second))

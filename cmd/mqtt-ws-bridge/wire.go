@@ -27,11 +27,14 @@ import (
 	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/config/tlsfiles"
 	"mqtt-ws-bridge/mqttio"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 // What mqttio leaves free before a run is what wsio needs for a frame header: this line does not compile otherwise.
-var _ = [1]struct{}{}[mqttio.Headroom-wsio.Headroom]
+var _ = [1]struct{}{}[mqttio.Headroom-frame.Headroom]
 
 // process is everything that runs.
 type process struct {
@@ -43,7 +46,7 @@ type process struct {
 	load    func() (*config.Config, error) // reads the configuration again; nil: nobody can
 	setLog  func(config.Log)               // nil: the log stays as it is
 	handler current.Value[http.Handler]    // of devices
-	shared  current.Value[wsio.Peers]      // proxies that name devices in a header
+	shared  current.Value[listener.Peers]  // proxies that name devices in a header
 
 	ctx    context.Context // ends with close
 	cancel context.CancelFunc
@@ -67,8 +70,8 @@ type process struct {
 	embedded    *upstream.Embedded // nil with brokers of the user's
 	brokerNames []string           // at the start
 
-	gate         *wsio.Gate
-	computing    wsio.Slots // of TLS handshakes
+	gate         *listener.Gate
+	computing    listener.Slots // of TLS handshakes
 	devices      *http.Server
 	admin        *http.Server
 	adminHandler current.Value[http.Handler]
@@ -195,7 +198,7 @@ func (p *process) wireBridge() error {
 		return err
 	}
 	p.handler.Store(&handler)
-	p.devices = wsio.NewServer(latest(&p.handler), handshakeLimits(p.cfg), p.log)
+	p.devices = listener.NewServer(latest(&p.handler), handshakeLimits(p.cfg), p.log)
 	return nil
 }
 
@@ -217,13 +220,13 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	var tell func(*wsio.Conn, wsio.Refusal, time.Time)
+	var tell func(*frame.Conn, refusal.Refusal, time.Time)
 	if cfg.BrowserReasons == "on" {
-		tell = func(c *wsio.Conn, why wsio.Refusal, deadline time.Time) {
+		tell = func(c *frame.Conn, why refusal.Refusal, deadline time.Time) {
 			bridge.Tell(c, reasonOf(why), deadline)
 		}
 	}
-	var handler http.Handler = wsio.NewHandler(wsio.Options{
+	var handler http.Handler = handshake.NewHandler(handshake.Options{
 		Tell:          tell,
 		AddressHeader: addressHeaders[cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: cfg.Paths, HealthPath: cfg.HealthPath, Health: p.health, Origins: cfg.Origins,
@@ -266,7 +269,7 @@ func packetSize(size config.Size) int {
 	return int(size)
 }
 
-func (p *process) admit(r *http.Request) wsio.Refusal {
+func (p *process) admit(r *http.Request) refusal.Refusal {
 	if why := p.bridge.AdmitDevice(&bridge.Applicant{Address: host(r.RemoteAddr), Request: r}); why != nil {
 		return why
 	}
@@ -283,7 +286,7 @@ func (p *process) admission() bridge.Admission {
 }
 
 // health tells load balancers what the next device would hear, as /readyz tells the operator.
-func (p *process) health() wsio.Answer {
+func (p *process) health() refusal.Answer {
 	why := p.bridge.Admit("")
 	if why == nil {
 		why = p.unready()
@@ -291,19 +294,19 @@ func (p *process) health() wsio.Answer {
 	if why != nil {
 		return answer(why)
 	}
-	return wsio.Answer{Status: http.StatusOK, Text: "ready"}
+	return refusal.Answer{Status: http.StatusOK, Text: "ready"}
 }
 
-func (p *process) refused(r *http.Request, why wsio.Refusal) {
+func (p *process) refused(r *http.Request, why refusal.Refusal) {
 	var err error
 	if v := attemptOf(r); v != nil {
 		err = v.err
 	}
-	cause, _ := why.(wsio.Cause)
+	cause, _ := why.(refusal.Cause)
 	p.bridge.RefusedFor(reasonOf(why), r.RemoteAddr, r.UserAgent(), err, facts(r, cause, p.running.Load().Paths)...)
 }
 
-func (p *process) accepted(c *wsio.Conn, r *http.Request) {
+func (p *process) accepted(c *frame.Conn, r *http.Request) {
 	var pass bridge.Pass
 	if p.access != nil {
 		pass = p.access.current().pass(r)
@@ -316,22 +319,22 @@ func (p *process) accepted(c *wsio.Conn, r *http.Request) {
 }
 
 // reasonOf is the row of the table of reasons: the bridge's own as it came through wsio, and that of one of wsio's causes.
-func reasonOf(why wsio.Refusal) *reason.Reason {
+func reasonOf(why refusal.Refusal) *reason.Reason {
 	if own, ok := why.(*reason.Reason); ok {
 		return own
 	}
-	cause, _ := why.(wsio.Cause)
+	cause, _ := why.(refusal.Cause)
 	return reason.ByLabel(string(cause))
 }
 
 // answer tells a refused device what the table of reasons says.
-func answer(why wsio.Refusal) wsio.Answer {
+func answer(why refusal.Refusal) refusal.Answer {
 	r := reasonOf(why)
-	return wsio.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
+	return refusal.Answer{Status: r.Status, RetryAfter: r.RetryAfter, Text: r.String()}
 }
 
 // answer is the same, with a challenge where the device has to prove who it is.
-func (p *process) answer(why wsio.Refusal) wsio.Answer {
+func (p *process) answer(why refusal.Refusal) refusal.Answer {
 	a := answer(why)
 	if p.access != nil && a.Status == http.StatusUnauthorized {
 		a.Challenge = p.access.current().challenge
@@ -340,11 +343,11 @@ func (p *process) answer(why wsio.Refusal) wsio.Answer {
 }
 
 // addressHeaders are the words of addresses.header.
-var addressHeaders = map[string]wsio.AddressHeader{"x-forwarded-for": wsio.XForwardedFor, "forwarded": wsio.Forwarded}
+var addressHeaders = map[string]handshake.AddressHeader{"x-forwarded-for": handshake.XForwardedFor, "forwarded": handshake.Forwarded}
 
-func peers(items []string) (wsio.Peers, error) {
+func peers(items []string) (listener.Peers, error) {
 	prefixes, unix, err := config.ParsePeers(items)
-	return wsio.Peers{Prefixes: prefixes, Unix: unix}, err
+	return listener.Peers{Prefixes: prefixes, Unix: unix}, err
 }
 
 // close ends everything that runs, at once.

@@ -23,7 +23,10 @@ import (
 	"mqtt-ws-bridge/internal/certs"
 	"mqtt-ws-bridge/internal/netlab"
 	"mqtt-ws-bridge/mqttio"
-	"mqtt-ws-bridge/wsio"
+	"mqtt-ws-bridge/wsio/frame"
+	"mqtt-ws-bridge/wsio/handshake"
+	"mqtt-ws-bridge/wsio/listener"
+	"mqtt-ws-bridge/wsio/refusal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(netlab.Main{M: m}) }
@@ -104,14 +107,14 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 		Upstream: dialled{pool, r.brokers}, Limits: limits, Metrics: bridge.NewMetrics(prometheus.NewRegistry()), Log: log,
 		Register: register(t, w.loops),
 	})
-	handler := wsio.NewHandler(wsio.Options{
-		Answer: func(wsio.Refusal) wsio.Answer { return wsio.Answer{Status: http.StatusServiceUnavailable} },
-		Accepted: func(c *wsio.Conn, _ *http.Request) {
+	handler := handshake.NewHandler(handshake.Options{
+		Answer: func(refusal.Refusal) refusal.Answer { return refusal.Answer{Status: http.StatusServiceUnavailable} },
+		Accepted: func(c *frame.Conn, _ *http.Request) {
 			note(r.devices, c.NetConn())
 			r.bridge.Start(c)
 		},
 	})
-	opts := wsio.ListenerOptions{Limits: wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}}
+	opts := listener.Options{Limits: listener.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}}
 	r.url = "ws://"
 	if w.tls {
 		authority := certs.New(t)
@@ -130,8 +133,8 @@ func newRig(t testing.TB, line *netlab.Line, w way, broker string, change func(*
 		t.Fatal(err)
 	}
 	r.url += devices.Addr().String() + "/mqtt"
-	devices = wsio.NewGate(wsio.GateOptions{Handshakes: 100}).Listener(devices, opts)
-	server := wsio.NewServer(handler, wsio.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
+	devices = listener.NewGate(listener.GateOptions{Handshakes: 100}).Listener(devices, opts)
+	server := listener.NewServer(handler, listener.Limits{HandshakeTimeout: patience, HeaderSize: 16 << 10}, log)
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(devices) })
 	t.Cleanup(func() {

@@ -1,6 +1,0 @@
-//go:build race
-
-package wsio_test
-
-// The race detector makes sync.Pool drop at random, so that pooled code allocates.
-func init() { raceEnabled = true }
