@@ -116,11 +116,8 @@ type Options struct {
 	Budget Budget
 	// Memory bounds what sessions hold. Its zero value does not.
 	Memory MemoryLimits
-	// CloseDenied ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
-	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
-	CloseDenied bool
-	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
-	ExpiryWithoutWill bool
+	// Denial is what happens to what a policy denies.
+	Denial Denial
 	// Revoked says why the certificate that a device showed is good no longer; nil: it still is. It must not wait. A nil
 	// function: none ever is.
 	Revoked func(*tls.ConnectionState) error
@@ -141,7 +138,7 @@ type Bridge struct {
 	memory      *memory
 	admission   Admission
 	order       []check // of admission
-	denial      denial
+	denial      current.Value[Denial]
 	dials       *fairqueue.Queue // of sessions that dial, grouped by address
 	discards    chan struct{}    // large reads of what is forgotten; the buffer is the limit itself
 	inspecting  *fairqueue.Queue // of sessions that look at many topic filters, grouped by address
@@ -173,7 +170,6 @@ func New(opts Options) *Bridge {
 		revoked:   opts.Revoked,
 		budget:    opts.Budget,
 		admission: opts.Admission, order: admissionOrder(),
-		denial:     denial{opts.CloseDenied, opts.ExpiryWithoutWill},
 		dials:      fairqueue.New(opts.Limits.Dials, opts.Limits.Sessions),
 		discards:   make(chan struct{}, discardLarges),
 		inspecting: fairqueue.New(inspections(), math.MaxInt), // each session waits once
@@ -182,6 +178,7 @@ func New(opts Options) *Bridge {
 	b.memory = newMemory(opts.Memory, b.now)
 	b.metrics.registerMemory(b.memory)
 	b.bounds.Store(&opts.Limits)
+	b.denial.Store(&opts.Denial)
 	b.logConnects.Store(opts.LogConnects)
 	b.wg.Go(func() { b.watch(ctx) })
 	b.wg.Go(func() { b.events.Run(ctx) })

@@ -6,7 +6,7 @@
 // the log and the metrics.
 //
 // The bridge never says DISCONNECT to the broker for a device that did not, so that wills fire (MQTT 3.1.1 section 3.1.2.5). The one
-// exception is asked for by the operator: [Options].ExpiryWithoutWill.
+// exception is asked for by the operator: [Denial].ExpiryWithoutWill.
 //
 // What the package needs from both ends it states as interfaces. It imports mqttio, the rooms below that know no session, and nothing else of this project.
 package bridge

@@ -72,7 +72,7 @@ func (s *session) leaveForDevice() []byte {
 func (s *session) endsQuietly(r *reason.Reason) bool {
 	switch r {
 	case reason.Expired, reason.Revoked:
-		return s.b.denial.expireQuietly
+		return s.b.denial.Load().ExpiryWithoutWill
 	case reason.IdentityConnections, reason.IdentityRate: // the device was refused: it never was there
 		return true
 	}

@@ -11,6 +11,10 @@ func (b *Bridge) SetLimits(l Limits) {
 	b.bounds.Store(&l)
 }
 
+// SetDenial changes what [Options].Denial says. Close applies to the sessions that begin from now on, ExpiryWithoutWill to every session that
+// ends from now on.
+func (b *Bridge) SetDenial(d Denial) { b.denial.Store(&d) }
+
 // SetLog changes what [Options].LogRate and LogConnects say.
 func (b *Bridge) SetLog(rate int, connects bool) {
 	b.events.SetRate(rate)

@@ -18,10 +18,13 @@ type Pass struct {
 	Refuse   *reason.Reason // why the device cannot be taken after all; nil: it can
 }
 
-// denial is what becomes of sessions that a policy does not agree with.
-type denial struct {
-	closes        bool // a forbidden PUBLISH ends the session
-	expireQuietly bool // no will at the end of the identity
+// Denial is what happens to what a policy denies.
+type Denial struct {
+	// Close ends the session of a device that publishes what it may not. Otherwise MQTT 5 answers with reason code 0x87,
+	// and in 3.x, which has no such answer, the message is acknowledged and dropped.
+	Close bool
+	// ExpiryWithoutWill sends DISCONNECT to the broker for a device whose proof of identity has expired or was revoked.
+	ExpiryWithoutWill bool
 }
 
 // inspector makes what looks at the packets of a session, within the limits on topics and subscriptions; nil if there is nothing to look for.
@@ -31,6 +34,6 @@ func (b *Bridge) inspector(pass Pass, m leg.Memory) *police.Inspector {
 	return police.New(police.Options{
 		Policy:      police.Within(pass.Policy, l.TopicLevels, l.Subscriptions > 0, c),
 		NoRetain:    pass.NoRetain && pass.Policy != nil,
-		CloseDenied: b.denial.closes, Subscriptions: l.Subscriptions, Memory: m, Counters: c,
+		CloseDenied: b.denial.Load().Close, Subscriptions: l.Subscriptions, Memory: m, Counters: c,
 	})
 }

@@ -367,7 +367,7 @@ func TestConnectIsReplaced(t *testing.T) {
 // the device did not send.
 func TestExpiryWithoutWill(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
-		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true}), v: v}
+		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), Denial: bridge.Denial{ExpiryWithoutWill: true}}), v: v}
 		s.pass = expiring()
 		began := time.Now()
 		s.online()
@@ -375,6 +375,29 @@ func TestExpiryWithoutWill(t *testing.T) {
 			packets: disconnect(v, 0xA0, reason.Expired.String())})
 		if d := time.Since(began); d < 30*time.Second || d > 35*time.Second {
 			t.Errorf("after %v", d)
+		}
+	})
+}
+
+// TestDenialChanges: the operator's new word on wills applies to the sessions that there are, the one on forbidden messages to the next ones.
+func TestDenialChanges(t *testing.T) {
+	bubbles(t, func(t *testing.T, v mqttio.Version) {
+		s := &scene{rig: newRig(t, nil), v: v}
+		s.pass = expiring()
+		s.pass.Policy = &policyFake{}
+		s.online()
+		s.bridge.SetDenial(bridge.Denial{Close: true, ExpiryWithoutWill: true})
+		s.dev.send(publish(v, "no", "x"))
+		s.exchange("after a forbidden message", hx("C000"), hx("C000"), nil)
+		next := &scene{rig: s.rig, v: v}
+		next.pass.Policy = &policyFake{}
+		next.online()
+		next.dev.send(publish(v, "no", "x"))
+		if h := next.dev.rest(); h.code != 1008 {
+			t.Errorf("the next device hears %v", h)
+		}
+		if saw, err := s.br.rest(); err != nil || !bytes.Equal(saw, hx("E000")) {
+			t.Errorf("the broker sees % x, %v", saw, err)
 		}
 	})
 }
@@ -394,7 +417,7 @@ func TestExpiryThatNeverComes(t *testing.T) {
 // TestExpiryWithinAForbiddenPublish: of a message that is being dropped the broker has nothing, and it can be told DISCONNECT.
 func TestExpiryWithinAForbiddenPublish(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
-		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true}), v: v}
+		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), Denial: bridge.Denial{ExpiryWithoutWill: true}}), v: v}
 		s.pass = expiring()
 		s.pass.Policy = &policyFake{}
 		s.online()

@@ -43,7 +43,7 @@ func run(t *testing.T, metric string, cases []endCase) {
 				if c.limits != nil {
 					c.limits(&limits)
 				}
-				s := &scene{rig: newRigWith(t, bridge.Options{Limits: limits, CloseDenied: c.closes}), v: v}
+				s := &scene{rig: newRigWith(t, bridge.Options{Limits: limits, Denial: bridge.Denial{Close: c.closes}}), v: v}
 				if c.pass != nil {
 					s.pass = c.pass()
 				}

@@ -17,7 +17,7 @@ import (
 // TestRecheck ends no session but those of revoked certificates, quiet ones included, and the operator's word on the will holds.
 func TestRecheck(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
-		r := newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true})
+		r := newRigWith(t, bridge.Options{Limits: plenty(), Denial: bridge.Denial{ExpiryWithoutWill: true}})
 		plain, shown := &scene{rig: r, v: v}, &scene{rig: r, v: v}
 		plain.online()
 		r.certified = true
@@ -46,7 +46,7 @@ func TestRecheck(t *testing.T) {
 // TestRecheckAfterDisconnect: a device that has said DISCONNECT itself is not spoken for, though the broker takes long to hear it.
 func TestRecheckAfterDisconnect(t *testing.T) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
-		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), ExpiryWithoutWill: true}), v: v}
+		s := &scene{rig: newRigWith(t, bridge.Options{Limits: plenty(), Denial: bridge.Denial{ExpiryWithoutWill: true}}), v: v}
 		s.certified = true
 		s.online()
 		fill := publish(v, "t", strings.Repeat("x", bufferSize-100))

@@ -31,6 +31,7 @@ func (p *process) liveParts() []livePart {
 			p.prepareLimits},
 		{[]string{"upstream"}, p.prepareUpstream},
 		{[]string{"quotas"}, p.prepareQuotas},
+		{[]string{"access.denied-publish", "access.expiry-will"}, p.prepareDenial},
 		{p.liveAccess(), func(c *current.Change, next *config.Config) error { return p.access.prepare(c, next) }},
 		{[]string{"drain"}, func(*current.Change, *config.Config) error { return nil }}, // read when it begins
 	}
@@ -62,6 +63,11 @@ func (p *process) prepareHandler(c *current.Change, next *config.Config) error {
 
 func (p *process) prepareLimits(c *current.Change, next *config.Config) error {
 	c.OnCommit(func() { p.bridge.SetLimits(bridgeLimits(next)) })
+	return nil
+}
+
+func (p *process) prepareDenial(c *current.Change, next *config.Config) error {
+	c.OnCommit(func() { p.bridge.SetDenial(denial(next)) })
 	return nil
 }
 

@@ -185,9 +185,9 @@ func (p *process) wireBridge() error {
 	p.bridge = bridge.New(bridge.Options{
 		Admission: p.admission(),
 		Upstream:  up, Metrics: bridge.NewMetrics(reg, p.brokerNames...), Log: p.log, LogRate: p.cfg.Log.Rate, LogConnects: p.cfg.Log.Connects, Register: p.eventLoops(), Budget: p.budget, Memory: memoryLimits(p.cfg),
-		Revoked:     p.revoked,
-		CloseDenied: p.cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !p.cfg.Access.ExpiryWill,
-		Limits: bridgeLimits(p.cfg),
+		Revoked: p.revoked,
+		Denial:  denial(p.cfg),
+		Limits:  bridgeLimits(p.cfg),
 	})
 	p.admin = admin.NewServer(p.adminOptions(p.cfg))
 	p.adminHandler.Store(&p.admin.Handler)

@@ -265,6 +265,11 @@ func isOfRule(err error) bool {
 	return ok
 }
 
+// denial is what happens to what a policy, or a quota on topics, denies.
+func denial(cfg *config.Config) bridge.Denial {
+	return bridge.Denial{Close: cfg.Access.DeniedPublish == "close", ExpiryWithoutWill: !cfg.Access.ExpiryWill}
+}
+
 // attempt is what access control knows of one handshake, from its request to its end.
 type attempt struct {
 	id  *access.Identity
