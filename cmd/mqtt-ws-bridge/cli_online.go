@@ -41,8 +41,9 @@ func checkOnline(ctx context.Context, cfg *config.Config, out io.Writer) bool {
 	if err != nil || d == nil {
 		return good // what is wrong was said by the check before
 	}
-	for _, at := range slices.Sorted(maps.Keys(d.remotes)) {
-		say("key set "+withoutQuery(at), "ok", d.remotes[at].Check(ctx))
+	byURL := func(a, b keySet) int { return strings.Compare(a.url, b.url) }
+	for _, set := range slices.SortedFunc(maps.Keys(d.remotes), byURL) {
+		say("key set "+withoutQuery(set.url), "ok", d.remotes[set].Check(ctx))
 	}
 	for i := range cfg.Access.Sources {
 		if s := &cfg.Access.Sources[i]; s.Type == "callback" {

@@ -76,7 +76,8 @@ func (p *process) liveAccess() []string {
 	if p.access == nil {
 		return nil
 	}
-	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain"}
+	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain",
+		"origins"} // which sources that browsers use compare
 }
 
 // hinders says why a key cannot take its new value before a restart, for those where that depends on it; "": it can.

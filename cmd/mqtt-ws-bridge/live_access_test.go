@@ -2,13 +2,24 @@ package main
 
 import (
 	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"net"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	mqtt "github.com/eclipse/paho.mqtt.golang"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"mqtt-ws-bridge/config"
+	"mqtt-ws-bridge/config/current"
 )
 
 // configured is a program with a configuration file that the test changes.
@@ -37,6 +48,9 @@ func (c *configured) write(text string) {
 func (c *configured) reload(text, keys string) {
 	c.t.Helper()
 	c.write(text)
+	c.mu.Lock()
+	c.log = nil // of the reload before
+	c.mu.Unlock()
 	if err := c.cmd.Process.Signal(syscall.SIGHUP); err != nil {
 		c.t.Skipf("no SIGHUP here: %v", err)
 	}
@@ -79,4 +93,76 @@ func TestReloadDeniedPublish(t *testing.T) {
 		t.Error("a forbidden message does not end the session")
 	}
 	answered()
+}
+
+// status is the answer to a handshake with these header lines.
+func (c *configured) status(lines string) string {
+	c.t.Helper()
+	nc, err := net.Dial("tcp", strings.TrimSuffix(strings.TrimPrefix(c.device, "ws://"), "/mqtt"))
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	defer nc.Close()
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	answer := make([]byte, len("HTTP/1.1 101"))
+	if _, err = io.WriteString(nc, upgradeHead+offer+lines+"\r\n"); err == nil {
+		_, err = io.ReadFull(nc, answer)
+	}
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	return string(answer[9:])
+}
+
+// TestReloadOrigins: sources that browsers use compare the origins of the reload (attack 34).
+func TestReloadOrigins(t *testing.T) {
+	key := writeFile(t, hmacSecret)
+	text := func(origin string) string {
+		return "origins: [" + origin + "]\naccess:\n  sources: [{type: token, in: cookie, name: s, issuer: i, audience: [mqtt], keys: [{file: " + key +
+			", algorithm: HS256}]}]\n"
+	}
+	cookie := "Cookie: s=" + jwtFor(t, jwt.SigningMethodHS256, []byte(hmacSecret), "", time.Hour) + "\r\n"
+	c := startConfigured(t, text("http://a"))
+	from := func() string {
+		return c.status(cookie+"Origin: http://a\r\n") + " " + c.status(cookie+"Origin: http://b\r\n")
+	}
+	if got := from(); got != "101 403" {
+		t.Errorf("before: %s", got)
+	}
+	c.reload(text("http://b"), "[origins]")
+	if got := from(); got != "403 101" {
+		t.Errorf("after: %s", got)
+	}
+}
+
+// TestReloadAbortedLeavesNothing: of a reload that is taken back, access control keeps nothing, and of one that is used only what it needs.
+func TestReloadAbortedLeavesNothing(t *testing.T) {
+	source := func(url string) []config.AccessSource {
+		return []config.AccessSource{{Type: "callback", URL: url}, {Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"}, KeySet: url}}
+	}
+	cfg := config.Default()
+	cfg.Access.Sources = source("http://127.0.0.1:1/a")
+	k, err := newKeptAccess(cfg, slog.New(slog.DiscardHandler), prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := k.current()
+	next := *cfg
+	next.Access.Sources = append(source("http://127.0.0.1:1/b"), cfg.Access.Sources...)
+	var change current.Change
+	if err := k.prepare(&change, &next); err != nil {
+		t.Fatal(err)
+	}
+	change.Abort()
+	if k.current() != before || len(before.remotes) != 1 || len(before.services) != 1 {
+		t.Errorf("%d key sets and %d services are left", len(before.remotes), len(before.services))
+	}
+	next.Access.Sources = slices.Clone(cfg.Access.Sources) // another slice with the same values
+	if err := k.prepare(&change, &next); err != nil {
+		t.Fatal(err)
+	}
+	change.Commit()
+	if after := k.current(); !maps.Equal(after.remotes, before.remotes) || !maps.Equal(after.services, before.services) {
+		t.Error("what has not changed begins anew")
+	}
 }

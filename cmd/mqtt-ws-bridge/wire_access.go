@@ -32,22 +32,30 @@ type accessControl struct {
 	challenge string        // of a 401
 	types     []string      // of the sources of gate
 	admitTime time.Duration // for finding out who a device is
-	// What outlives a reload: keys that were fetched, by URL, answers that were given, and the queue of passwords to be checked, which
+	// What outlives a reload: keys that were fetched, answers that were given, and the queue of passwords to be checked, which
 	// is made before the program lets Go have one processor more than there are (decisions/0010).
-	remotes  map[string]*token.Remote
-	services map[*config.AccessSource]*callback.Service
+	remotes  map[keySet]*token.Remote
+	services map[callback.Options]*callback.Service
 	checks   *fairqueue.Queue
+	before   *accessControl // nil: there was none; set while this one is being made
+}
+
+// keySet is a key set that is fetched. One that is fetched at another interval is another one.
+type keySet struct {
+	url     string
+	refresh time.Duration
 }
 
 // newAccessControl reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the one before,
 // nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
 func newAccessControl(cfg *config.Config, log *slog.Logger, before *accessControl) (*accessControl, error) {
 	a := &cfg.Access
-	d := &accessControl{noRetain: !a.Retain, admitTime: admitTime(cfg.Limits.HandshakeTimeout)}
+	d := &accessControl{noRetain: !a.Retain, admitTime: admitTime(cfg.Limits.HandshakeTimeout), before: before,
+		remotes: make(map[keySet]*token.Remote), services: make(map[callback.Options]*callback.Service)}
+	defer func() { d.before = nil }()
 	if before != nil {
-		d.remotes, d.services, d.checks = before.remotes, before.services, before.checks
+		d.checks = before.checks
 	} else {
-		d.remotes, d.services = make(map[string]*token.Remote), make(map[*config.AccessSource]*callback.Service)
 		d.checks = passwords.NewQueue()
 	}
 	var sources []access.Source
@@ -107,9 +115,6 @@ func (d *accessControl) source(s *config.AccessSource, cfg *config.Config, log *
 }
 
 func (d *accessControl) service(s *config.AccessSource) (*callback.Service, error) {
-	if service := d.services[s]; service != nil {
-		return service, nil
-	}
 	method, timeout := s.Method, s.Timeout
 	if method == "" {
 		method = http.MethodGet
@@ -117,10 +122,20 @@ func (d *accessControl) service(s *config.AccessSource) (*callback.Service, erro
 	if timeout == 0 {
 		timeout = defaultCallbackTimeout
 	}
-	service, err := callback.New(callback.Options{
+	opts := callback.Options{
 		URL: s.URL, Method: method, Timeout: timeout, RememberAllowed: s.RememberAllowed, RememberDenied: s.RememberDenied,
-	})
-	d.services[s] = service
+	}
+	if service := d.services[opts]; service != nil {
+		return service, nil
+	}
+	if d.before != nil && d.before.services[opts] != nil {
+		d.services[opts] = d.before.services[opts]
+		return d.services[opts], nil
+	}
+	service, err := callback.New(opts)
+	if err == nil {
+		d.services[opts] = service
+	}
 	return service, err
 }
 
@@ -157,11 +172,15 @@ func (d *accessControl) keys(s *config.AccessSource, log *slog.Logger) (token.So
 		if refresh == 0 {
 			refresh = defaultRefresh
 		}
-		remote := d.remotes[s.KeySet]
+		set := keySet{s.KeySet, refresh}
+		remote := d.remotes[set]
+		if remote == nil && d.before != nil {
+			remote = d.before.remotes[set]
+		}
 		if remote == nil {
 			remote = token.NewRemote(s.KeySet, refresh, nil, log)
-			d.remotes[s.KeySet] = remote
 		}
+		d.remotes[set] = remote
 		return remote, nil
 	}
 	if s.KeySet != "" {
