@@ -40,3 +40,24 @@ func TestRefusalsTellTheFact(t *testing.T) {
 		t.Error("a token is logged")
 	}
 }
+
+// TestConnectWithoutFrame: a device that is upgraded and then sends its CONNECT without a WebSocket frame (RFC 6455 section 5.2) is named
+// as such in the log, with the first two bytes and nothing else of what it sent.
+func TestConnectWithoutFrame(t *testing.T) {
+	p, _, log := startBridge(t, func(*config.Config) {})
+	nc := dialDevices(t, p)
+	send(t, nc, upgradeHead+offer+"\r\n\x10\x1c\x00\x04MQTT\x04\xc2\x00\x3c\x00\x00\x00\x06canary\x00\x06secret")
+	if _, err := io.ReadAll(nc); err != nil {
+		t.Fatal(err)
+	}
+	line := log.await(t, "device refused", "frame-protocol")
+	said, _ := line["error"].(string)
+	if want := "first bytes 10 1c are those of an MQTT CONNECT: the device sent MQTT without a WebSocket frame"; !strings.Contains(said, want) {
+		t.Errorf("logged as %q, want %q", said, want)
+	}
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	if strings.Contains(log.buf.String(), "canary") || strings.Contains(log.buf.String(), "secret") {
+		t.Error("what the device sent is logged")
+	}
+}

@@ -14,6 +14,7 @@ type decoder struct {
 	mask      uint32 // for the next of them
 	op        opcode // of the current frame
 	inMessage bool   // a data frame without FIN came, its continuation has to follow
+	begun     bool   // a frame began that is allowed
 
 	partial    [maxHeader]byte // a header that was cut
 	partialLen int8
@@ -99,6 +100,7 @@ func (d *decoder) common(b []byte) (start, end int) {
 	}
 	d.mask = binary.LittleEndian.Uint32(b[start-4:])
 	d.spare = emptyPieces
+	d.begun = true
 	return start, end
 }
 
@@ -109,13 +111,21 @@ func (d *decoder) header(b []byte) (taken int, err error) {
 	}
 	h, size, err := parseHeader(b)
 	if err != nil {
-		return 0, err
+		return 0, d.explain(err, b)
 	}
 	if size == 0 {
 		d.partialLen = int8(copy(d.partial[:], b))
 		return len(b), nil
 	}
-	return size, d.begin(h)
+	return size, d.explain(d.begin(h), b)
+}
+
+// explain adds to an error about a header what its first two bytes are, if it is the connection's first.
+func (d *decoder) explain(err error, header []byte) error {
+	if err == nil || d.begun {
+		return err
+	}
+	return ofFirstFrame(err, header[0], header[1])
 }
 
 // cutHeader goes on with a header whose first bytes came with an earlier read.
@@ -124,14 +134,14 @@ func (d *decoder) cutHeader(b []byte) (taken int, err error) {
 	n := had + copy(d.partial[had:], b)
 	h, size, err := parseHeader(d.partial[:n])
 	if err != nil {
-		return 0, err
+		return 0, d.explain(err, d.partial[:])
 	}
 	if size == 0 {
 		d.partialLen = int8(n)
 		return len(b), nil
 	}
 	d.partialLen = 0
-	return size - had, d.begin(h)
+	return size - had, d.explain(d.begin(h), d.partial[:])
 }
 
 // begin checks a frame's header against the rules and makes its payload the current one.
@@ -142,7 +152,7 @@ func (d *decoder) begin(h header) error {
 	if d.bringsNothing(h) && !d.allowControl() {
 		return errControlFlood
 	}
-	d.left, d.mask, d.op = h.length, h.mask, h.op
+	d.left, d.mask, d.op, d.begun = h.length, h.mask, h.op, true
 	if h.op.control() {
 		if d.control == nil {
 			d.control = new(controlPayload)

@@ -1,11 +1,14 @@
 package frame
 
 import (
+	"errors"
+	"fmt"
+
 	"mqtt-ws-bridge/wsio/refusal"
 )
 
-// Error is a breach of RFC 6455 or of MQTT section 6 found while reading frames. The values are shared: compare by
-// pointer or look at the Cause.
+// Error is a breach of RFC 6455 or of MQTT section 6 found while reading frames. Look at the Cause; the values are shared, except
+// those about a connection's first frame, which name its first bytes.
 type Error struct {
 	Cause refusal.Cause
 	Text  string // what was wrong, and the section that forbids it
@@ -29,3 +32,20 @@ var (
 	errFrameTooLong = &Error{refusal.CauseFrameTooLong, "frame above 512 MiB (RFC 6455 section 10.4)"}
 	errControlFlood = &Error{refusal.CauseControlFlood, "more pings, pongs and empty frames than allowed"}
 )
+
+// firstConnect is the first byte of an MQTT CONNECT [MQTT-2.1.3-1]. No frame begins with it: RSV3 is set.
+const firstConnect = 0x10
+
+// ofFirstFrame adds to err, which the first frame of a connection caused, the two bytes of the header that every frame has. They
+// tell what the device sent instead of a frame, and hold no payload and no mask.
+func ofFirstFrame(err error, b0, b1 byte) error {
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Cause != refusal.CauseFrameProtocol && e.Cause != refusal.CauseFrameTooLong {
+		return err
+	}
+	text := fmt.Sprintf("first frame begins %02x %02x: %s", b0, b1, e.Text)
+	if b0 == firstConnect {
+		text = fmt.Sprintf("first bytes %02x %02x are those of an MQTT CONNECT: the device sent MQTT without a WebSocket frame (RFC 6455 section 5.2)", b0, b1)
+	}
+	return &Error{e.Cause, text}
+}
