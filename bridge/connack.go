@@ -55,18 +55,17 @@ func (s *session) lookAnswer(p *mqttio.Packet) bool {
 	s.toBroker.SetMost(ack.MaximumPacketSize)
 	s.traceBegan()
 	s.connect.username = ""
+	s.toDevice.Opens(s.online)
 	if !s.flush(&s.down) {
-		return false
-	}
-	s.enter(stageOnline, 0) // what the device is told from now on depends on whether it has CONNACK
-	if err := s.toDevice.Open(); err != nil {
-		s.end(reason.DeviceLost, err)
 		return false
 	}
 	s.memory.accept()
 	s.rouse() // who waits may have moved to the other share
 	return true
 }
+
+// online notes that the device has CONNACK, which decides what it can be told from now on.
+func (s *session) online() { s.enter(stageOnline, 0) }
 
 var errOldForm = errors.New("the broker does not speak MQTT 5: it answers with the CONNACK of MQTT 3.1.1")
 

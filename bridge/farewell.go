@@ -15,7 +15,7 @@ func (s *session) closeBrokerWrite() {
 	if s.broker.Conn == nil {
 		return
 	}
-	_ = s.toBroker.Farewell(s.leaveForDevice()) // the broker may have gone
+	_ = s.toBroker.Farewell(s.leaveForDevice) // the broker may have gone
 	if s.toBroker.CloseWrite() != nil {
 		s.broker.Close()
 	}
@@ -49,14 +49,16 @@ func (s *session) sayGoodbye() {
 
 // sayPacket sends CONNACK or DISCONNECT, where the device awaits or understands it.
 func (s *session) sayPacket(c *cause) {
-	buf := s.farewellPacket(c, c.reason.String())
-	if !s.toDevice.Takes(buf) { // [MQTT-3.2.2-19] [MQTT-3.14.2-3]
-		buf = s.farewellPacket(c, "")
-	}
-	if !s.toDevice.Takes(buf) {
-		buf = nil
-	}
-	_ = s.toDevice.Farewell(buf) // the device may have gone; inside a long packet nothing can be said but the close frame
+	_ = s.toDevice.Farewell(func() []byte { // it may have had CONNACK meanwhile
+		buf := s.farewellPacket(c, c.reason.String())
+		if !s.toDevice.Takes(buf) { // [MQTT-3.2.2-19] [MQTT-3.14.2-3]
+			buf = s.farewellPacket(c, "")
+		}
+		if !s.toDevice.Takes(buf) {
+			return nil
+		}
+		return buf
+	}) // the device may have gone; inside a long packet nothing can be said but the close frame
 }
 
 // leaveForDevice is DISCONNECT where no will is due for a device that did not say it, and otherwise nothing. Here it is decided whether the

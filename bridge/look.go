@@ -71,6 +71,7 @@ func (s *session) lookDown(pkt *mqttio.Packet) bool {
 		return s.refuse(p, pkt, reason.BrokerMalformed, errSecondConnack)
 	case mqttio.TypeDisconnect: // MQTT 5 only
 		err := disconnectError(pkt, s.connect.version) // before the packet's bytes are given back
+		p.to.Last()                                    // [MQTT-3.14.4-1]
 		s.flush(p)
 		s.end(reason.BrokerDisconnect, err)
 		return false

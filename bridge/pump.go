@@ -77,9 +77,9 @@ func (s *session) pass(p *pump) {
 	}
 }
 
-// move passes on what was read. It reports whether there is to be read more.
+// move passes on what was read. It reports whether there is to be read more. What a device has sent before its session ends goes on.
 func (s *session) move(p *pump) bool {
-	for !s.ending() {
+	for p == &s.up || !s.ending() {
 		pkt, err := p.stream.Next()
 		switch {
 		case err == nil:
@@ -88,6 +88,7 @@ func (s *session) move(p *pump) bool {
 				return false
 			}
 		case err == mqttio.ErrShort:
+			s.inspector.Forget(p.stream.Direction)
 			return s.flush(p) && p.note() && s.hold(p)
 		case err == mqttio.ErrRunFull:
 			if !s.flush(p) || !s.hold(p) {
@@ -96,6 +97,7 @@ func (s *session) move(p *pump) bool {
 		default:
 			s.flush(p) // what came before the bad packet was good
 			s.end(p.malformed(err), err)
+			return false
 		}
 	}
 	return false
@@ -179,19 +181,18 @@ func (s *session) flushBefore(p *pump) bool {
 	return true
 }
 
-// write writes to the other end, and before that what answers there are for this one: who is slow there does not delay them.
+// write writes to the other end, and before that what answers there are for this one: who is slow there does not delay them. Where the
+// answers cannot be written any more, as to a device that has sent DISCONNECT and gone, the packets go on all the same.
 func (s *session) write(p *pump, buf []byte, ends []int, part bool) bool {
-	if !s.sendAnswers(p) {
-		return false
-	}
+	ok := s.sendAnswers(p)
 	if len(ends) == 0 {
-		return true
+		return ok
 	}
 	if err := p.to.Write(buf, ends, part); err != nil {
 		s.end(p.lost, err)
 		return false
 	}
-	return true
+	return ok
 }
 
 // answersTogether is how many bytes of answers are gathered for one write.

@@ -46,6 +46,7 @@ type Leg struct {
 	// Owned by who passes packets on.
 	passed Counts // acknowledgements that went by
 	last   bool   // nothing follows the next write
+	opens  func() // called with the next write, which opens the leg; nil: it does not
 
 	told   [kinds]atomic.Uint64 // of passed, those that were written
 	queued atomic.Int32         // packets in own
@@ -92,11 +93,15 @@ func (l *Leg) Takes(buf []byte) bool {
 }
 
 // Open lets the bridge's own packets go: the peer has had what must come before any other packet. It writes those that wait, as Flush
-// without waiting does.
+// does where it waits.
 func (l *Leg) Open() error {
 	l.open.Store(true)
-	return l.Flush(false)
+	return l.Flush(true)
 }
+
+// Opens has what is written next open the leg. f is called when that was written and before anything else can be, so that what it changes is
+// known to a [Leg.Farewell] that waited.
+func (l *Leg) Opens(f func()) { l.opens = f }
 
 // Pass notes that a packet of this type is among those that are written next.
 func (l *Leg) Pass(t mqttio.Type) {
@@ -122,7 +127,7 @@ func (l *Leg) Write(buf []byte, ends []int, part bool) error {
 			l.told[k].Store(l.passed[k])
 		}
 	}
-	return l.Flush(false)
+	return l.Flush(true) // without waiting, what is told now would be forgotten where Quiet is under way
 }
 
 func (l *Leg) write(buf []byte, ends []int, part bool) error {
@@ -132,24 +137,40 @@ func (l *Leg) write(buf []byte, ends []int, part bool) error {
 		return net.ErrClosed
 	}
 	l.part, l.over = part, l.last
-	return l.conn.WriteFrames(buf, ends)
+	if err := l.conn.WriteFrames(buf, ends); err != nil {
+		l.over = true // the peer may have a part of what was written
+		return err
+	}
+	if l.opens != nil {
+		l.opens()
+		l.opens = nil
+		l.open.Store(true)
+	}
+	return nil
 }
 
 // Farewell writes a last packet of the bridge's own, which begins after Headroom bytes, unless the peer has a part of another. Nothing is
-// written after it. It waits for a write that is under way. Without a packet it only says that nothing may be written any more.
-func (l *Leg) Farewell(buf []byte) error {
+// written after it. It waits for a write that is under way, and calls packet after that: what is said last may depend on what the peer
+// has had. Without a packet it only says that nothing may be written any more.
+func (l *Leg) Farewell(packet func() []byte) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over || l.part || len(buf) <= mqttio.Headroom {
-		l.over = true
+	if l.over {
 		return nil
 	}
 	l.over = true
+	if l.part {
+		return nil
+	}
+	buf := packet()
+	if len(buf) <= mqttio.Headroom {
+		return nil
+	}
 	return l.conn.WriteFrames(buf, []int{len(buf)})
 }
 
 // Quiet calls f between two writes, unless one is under way; nothing is written meanwhile. part says that the peer has a part of a long packet.
-// It reports whether f was called.
+// It reports whether f was called. It does not flush: an end that is used so is one where every Flush waits.
 func (l *Leg) Quiet(f func(part bool)) bool {
 	if !l.mu.TryLock() {
 		return false

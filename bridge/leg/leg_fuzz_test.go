@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net"
+	"sync"
 	"testing"
 
 	"mqtt-ws-bridge/bridge/leg"
@@ -42,6 +43,9 @@ func run(packets ...[]byte) (buf []byte, ends []int) {
 	}
 	return buf, ends
 }
+
+// saying is what Farewell takes for a packet that depends on nothing.
+func saying(packet []byte) func() []byte { return func() []byte { return packet } }
 
 // The schedules below write three kinds of packets: messages of the other end, whose first byte is a PUBLISH's, acknowledgements of it, and
 // the bridge's own, which are PUBCOMP so that they can be told apart. Each has a number.
@@ -205,7 +209,7 @@ func TestLast(t *testing.T) {
 			buf, ends := run([]byte{0xE0, 0})
 			return l.Write(buf, ends, false)
 		},
-		"farewell": func(l *leg.Leg) error { buf, _ := run([]byte{0xE0, 0}); return l.Farewell(buf) },
+		"farewell": func(l *leg.Leg) error { buf, _ := run([]byte{0xE0, 0}); return l.Farewell(saying(buf)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var p peer
@@ -215,7 +219,7 @@ func TestLast(t *testing.T) {
 				t.Fatal(err)
 			}
 			buf, ends := run(numbered(own, 0))
-			if err := errors.Join(l.Say(buf, leg.Puback, 0), l.Flush(true), l.Farewell(buf)); err != nil {
+			if err := errors.Join(l.Say(buf, leg.Puback, 0), l.Flush(true), l.Farewell(saying(buf))); err != nil {
 				t.Fatal(err)
 			}
 			if err := l.Write(buf, ends, false); !errors.Is(err, net.ErrClosed) {
@@ -238,8 +242,68 @@ func TestFarewellInsideAPacket(t *testing.T) {
 		t.Fatal(err)
 	}
 	bye, _ := run([]byte{0xE0, 0})
-	if err := l.Farewell(bye); err != nil || len(p.got) != 3 {
+	if err := l.Farewell(saying(bye)); err != nil || len(p.got) != 3 {
 		t.Errorf("the peer has % x, %v", p.got, err)
+	}
+}
+
+// TestFarewellKnowsWhatWasWritten: who says goodbye while the write that opens the leg is under way decides what to say when the peer has
+// had that: CONNACK is not followed by another [MQTT-3.2.0-2].
+func TestFarewellKnowsWhatWasWritten(t *testing.T) {
+	var l leg.Leg
+	begun, goOn := make(chan struct{}), make(chan struct{})
+	p := peer{before: sync.OnceFunc(func() { close(begun); <-goOn })}
+	l.Init(&p, nil)
+	connack, bye := []byte{0x20, 2, 0, 0}, []byte{0xE0, 0}
+	online := false
+	l.Opens(func() { online = true })
+	answer, _ := run(numbered(own, 0))
+	if err := l.Say(answer, leg.Puback, 0); err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		buf, ends := run(connack)
+		_ = l.Write(buf, ends, false)
+	})
+	<-begun
+	wg.Go(func() {
+		_ = l.Farewell(func() []byte {
+			if !online {
+				t.Error("asked what to say before the peer had CONNACK")
+			}
+			buf, _ := run(bye)
+			return buf
+		})
+	})
+	close(goOn)
+	wg.Wait()
+	if got := string(p.got); got != string(connack)+string(bye) && got != string(connack)+string(numbered(own, 0))+string(bye) {
+		t.Errorf("the peer has % x", got)
+	}
+}
+
+// TestNothingFollowsABrokenWrite: the peer may have a part of what was written, and takes what follows for the rest of it.
+func TestNothingFollowsABrokenWrite(t *testing.T) {
+	for name, broken := range map[string]func(l *leg.Leg) error{
+		"passed on": func(l *leg.Leg) error { buf, ends := run(numbered(message, 0)); return l.Write(buf, ends, false) },
+		"own": func(l *leg.Leg) error {
+			buf, _ := run(numbered(own, 0))
+			return errors.Join(l.Say(buf, leg.Puback, 0), l.Flush(true))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := peer{fail: errors.New("broken")}
+			var l leg.Leg
+			l.Init(&p, nil)
+			if err := errors.Join(l.Open(), broken(&l)); err == nil {
+				t.Fatal("no error")
+			}
+			bye, _ := run([]byte{0xE0, 0})
+			if p.fail = nil; l.Farewell(saying(bye)) != nil || p.frames != 1 {
+				t.Errorf("%d packets were written", p.frames)
+			}
+		})
 	}
 }
 

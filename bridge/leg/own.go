@@ -91,7 +91,9 @@ func (l *Leg) writeOwn() (goes bool, err error) {
 		return false, nil
 	}
 	if buf, ends := l.take(); len(ends) > 0 {
-		err = l.conn.WriteFrames(buf, ends)
+		if err = l.conn.WriteFrames(buf, ends); err != nil {
+			l.over = true // the peer may have a part of what was written
+		}
 	}
 	return true, err
 }

@@ -78,6 +78,44 @@ func TestSayAndWriteAtOnce(t *testing.T) {
 	}
 }
 
+// TestQuietForgetsNothing: whatever may go when a write ends has gone when Write returns, also where a ping was between the two.
+func TestQuietForgetsNothing(t *testing.T) {
+	var l leg.Leg
+	var p peer
+	l.Init(&p, nil)
+	if err := l.Open(); err != nil {
+		t.Fatal(err)
+	}
+	stop := make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				l.Quiet(func(bool) {})
+			}
+		}
+	})
+	defer wg.Wait()
+	defer close(stop)
+	for n := range 20000 {
+		answer, _ := run(numbered(own, 0))
+		if err := l.Say(answer, leg.Puback, uint64(n+1)); err != nil {
+			t.Fatal(err)
+		}
+		buf, ends := run(numbered(puback, 0))
+		l.Pass(mqttio.TypePuback)
+		if err := l.Write(buf, ends, false); err != nil {
+			t.Fatal(err)
+		}
+		if want := 2 * (n + 1); p.frames != want {
+			t.Fatalf("%d packets at the peer, want %d", p.frames, want)
+		}
+	}
+}
+
 // budget is memory of a fixed size.
 type budget struct{ left int64 }
 

@@ -131,6 +131,18 @@ func (i *Inspector) Connect(c *mqttio.Connect, pkt []byte) (connect []byte, why 
 	return terms.Connect, nil, nil
 }
 
+// Forget lets go of the packet that was inspected last in a direction, and of its verdict. Called by who calls Up or Down, before it waits:
+// otherwise a quiet session would keep what nobody counts any more, up to twice [mqttio.MaxWhole] for each direction.
+func (i *Inspector) Forget(d mqttio.Direction) {
+	switch {
+	case i == nil:
+	case d == mqttio.Up:
+		i.up.forget()
+	default:
+		i.down.forget()
+	}
+}
+
 // Grows returns by how many bytes a PUBLISH up may become longer below the mount: the topic, the response topic, and lengths.
 func (i *Inspector) Grows() int {
 	if i == nil {

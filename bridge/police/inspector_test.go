@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
+	"weak"
 
 	"mqtt-ws-bridge/bridge/leg"
 	"mqtt-ws-bridge/bridge/police"
@@ -222,6 +224,34 @@ func TestVerdictsAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { i.Up(up); i.Down(down) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// TestForgetFreesWhatWasInspected: a quiet session keeps neither a packet, which lies in a buffer that is not its any more, nor what the
+// inspector has made of it.
+func TestForgetFreesWhatWasInspected(t *testing.T) {
+	i := inspector(t, mqttio.V311, police.Options{}, "m/")
+	kept := make(map[string]weak.Pointer[byte])
+	inspect := func(name string, inspect func(*mqttio.Packet) *police.Verdict, pkt []byte) {
+		kept[name] = weak.Make(&pkt[0])
+		if v := inspect(found(t, pkt)); v.Packet != nil {
+			kept[name+", made"] = weak.Make(&v.Packet[0])
+		} else if v.Answer.Packet != nil {
+			kept[name+", answer"] = weak.Make(&v.Answer.Packet[0])
+		}
+	}
+	inspect("PUBLISH up", i.Up, publish(mqttio.V311, 0, "a"))
+	inspect("PUBLISH down", i.Down, publish(mqttio.V311, 0, "m/a"))
+	inspect("SUBSCRIBE", i.Up, subscribe(mqttio.V311, "a", "no"))
+	inspect("SUBACK", i.Down, []byte{0x90, 3, 0, 7, 1})
+	i.Forget(mqttio.Up)
+	i.Forget(mqttio.Down)
+	runtime.GC()
+	for name, p := range kept {
+		if p.Value() != nil {
+			t.Errorf("%s is kept", name)
+		}
+	}
+	runtime.KeepAlive(i)
 }
 
 var _ leg.Memory = (*counters)(nil)

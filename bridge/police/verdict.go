@@ -18,7 +18,8 @@ const (
 	End                   // it does not go on, and the session ends
 )
 
-// Verdict says what becomes of a packet. A nil Verdict passes it. It is valid until the next packet in its direction is inspected.
+// Verdict says what becomes of a packet. A nil Verdict passes it. It is valid until the next packet in its direction is inspected or
+// forgotten.
 type Verdict struct {
 	Action Action
 	Edit   mqttio.PublishEdit // with Edit: no longer than Stream.Grow allows
@@ -40,6 +41,9 @@ type verdicts struct {
 	now     Verdict
 	publish mqttio.Publish // that Edit shows
 }
+
+// forget lets go of the packet that was inspected last.
+func (v *verdicts) forget() { v.now, v.publish = Verdict{}, mqttio.Publish{} }
 
 func (v *verdicts) edit(e mqttio.PublishEdit) *Verdict {
 	v.now = Verdict{Action: Edit, Edit: e}
