@@ -118,7 +118,7 @@ func (c *configured) status(lines string) string {
 func TestReloadOrigins(t *testing.T) {
 	key := writeFile(t, hmacSecret)
 	text := func(origin string) string {
-		return "origins: [" + origin + "]\naccess:\n  sources: [{type: token, in: cookie, name: s, issuer: i, audience: [mqtt], keys: [{file: " + key +
+		return "browser-reasons: \"off\"\norigins: [" + origin + "]\naccess:\n  sources: [{type: token, in: cookie, name: s, issuer: i, audience: [mqtt], keys: [{file: " + key +
 			", algorithm: HS256}]}]\n"
 	}
 	cookie := "Cookie: s=" + jwtFor(t, jwt.SigningMethodHS256, []byte(hmacSecret), "", time.Hour) + "\r\n"
