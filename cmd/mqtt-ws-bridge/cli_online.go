@@ -38,7 +38,7 @@ func checkOnline(ctx context.Context, cfg *config.Config, out io.Writer) bool {
 		say(name, answer, err)
 	}
 	d, err := newAccessControl(cfg, slog.New(slog.DiscardHandler), nil)
-	if err != nil || d == nil {
+	if err != nil {
 		return good // what is wrong was said by the check before
 	}
 	byURL := func(a, b keySet) int { return strings.Compare(a.url, b.url) }

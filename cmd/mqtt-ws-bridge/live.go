@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"log/slog"
 	"slices"
 
@@ -31,8 +30,7 @@ func (p *process) liveParts() []livePart {
 			p.prepareLimits},
 		{[]string{"upstream"}, p.prepareUpstream},
 		{[]string{"quotas"}, p.prepareQuotas},
-		{[]string{"access.denied-publish", "access.expiry-will"}, p.prepareDenial},
-		{p.liveAccess(), func(c *current.Change, next *config.Config) error { return p.access.prepare(c, next) }},
+		{[]string{"access", "origins"}, p.prepareAccess},                                // sources that browsers use compare origins
 		{[]string{"drain"}, func(*current.Change, *config.Config) error { return nil }}, // read when it begins
 	}
 }
@@ -66,18 +64,9 @@ func (p *process) prepareLimits(c *current.Change, next *config.Config) error {
 	return nil
 }
 
-func (p *process) prepareDenial(c *current.Change, next *config.Config) error {
+func (p *process) prepareAccess(c *current.Change, next *config.Config) error {
 	c.OnCommit(func() { p.bridge.SetDenial(denial(next)) })
-	return nil
-}
-
-// liveAccess are the keys of access that can change: access control that is not there cannot be put in, and its sources have goroutines.
-func (p *process) liveAccess() []string {
-	if p.access == nil {
-		return nil
-	}
-	return []string{"access.connect", "access.require", "access.mount", "access.rules", "access.rules-claim", "access.retain",
-		"origins"} // which sources that browsers use compare
+	return p.access.prepare(p.ctx, c, next)
 }
 
 // hinders says why a key cannot take its new value before a restart, for those where that depends on it; "": it can.
@@ -173,7 +162,7 @@ func prepareParts(c *current.Change, parts []livePart, keys []string, next *conf
 			continue
 		}
 		if err := part.prepare(c, next); err != nil {
-			return errors.Is(err, errAccessRemoved), err
+			return false, err
 		}
 	}
 	return false, nil

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"maps"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +19,7 @@ import (
 	mqtt "github.com/eclipse/paho.mqtt.golang"
 	"github.com/golang-jwt/jwt/v5"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/crypto/bcrypt"
 
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/current"
@@ -150,7 +153,7 @@ func TestReloadAbortedLeavesNothing(t *testing.T) {
 	next := *cfg
 	next.Access.Sources = append(source("http://127.0.0.1:1/b"), cfg.Access.Sources...)
 	var change current.Change
-	if err := k.prepare(&change, &next); err != nil {
+	if err := k.prepare(t.Context(), &change, &next); err != nil {
 		t.Fatal(err)
 	}
 	change.Abort()
@@ -158,11 +161,85 @@ func TestReloadAbortedLeavesNothing(t *testing.T) {
 		t.Errorf("%d key sets and %d services are left", len(before.remotes), len(before.services))
 	}
 	next.Access.Sources = slices.Clone(cfg.Access.Sources) // another slice with the same values
-	if err := k.prepare(&change, &next); err != nil {
+	if err := k.prepare(t.Context(), &change, &next); err != nil {
 		t.Fatal(err)
 	}
 	change.Commit()
 	if after := k.current(); !maps.Equal(after.remotes, before.remotes) || !maps.Equal(after.services, before.services) {
 		t.Error("what has not changed begins anew")
 	}
+}
+
+// TestReloadSources: access appears, changes its sources and goes away, and who is connected stays.
+func TestReloadSources(t *testing.T) {
+	hash, err := bcrypt.GenerateFromPassword([]byte("CANARY-pw"), bcrypt.MinCost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer yes" {
+			w.WriteHeader(http.StatusUnauthorized)
+		}
+	}))
+	t.Cleanup(service.Close)
+	q := http.Request{Header: http.Header{}}
+	q.SetBasicAuth("dev-1", "CANARY-pw")
+	basic := "Authorization: " + q.Header.Get("Authorization") + "\r\n"
+	const asked = "Authorization: Bearer yes\r\n"
+	users := writeFile(t, "dev-1:"+string(hash))
+	c := startConfigured(t, "{}\n")
+	before, _ := c.connect("before")
+	check := func(when, want string) {
+		t.Helper()
+		if got := c.status("") + " " + c.status(basic) + " " + c.status(asked); got != want {
+			t.Errorf("%s: %s, want %s", when, got, want)
+		}
+		if token := before.Publish("t", 1, false, "x"); !token.WaitTimeout(20*time.Second) || token.Error() != nil {
+			t.Errorf("%s: the device that was there: %v", when, token.Error())
+		}
+	}
+	check("without access", "101 101 101")
+	c.reload("access:\n  sources: [{type: basic, file: "+users+"}]\n", "[access.sources]")
+	check("with passwords", "401 101 401")
+	c.reload("access:\n  sources: [{type: callback, url: \""+service.URL+"\"}]\n", "[access.sources]")
+	check("with a callback", "401 401 101")
+	c.reload("{}\n", "[access.sources]")
+	check("without access again", "101 101 101")
+}
+
+// TestReloadKeySet: a key set that appears at a reload is fetched again and again, and one that disappears is not, nor has it a series.
+func TestReloadKeySet(t *testing.T) {
+	asked := make(chan struct{})
+	issuer := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		select {
+		case asked <- struct{}{}:
+		case <-r.Context().Done():
+		}
+	}))
+	t.Cleanup(issuer.Close)
+	fetched := func() {
+		t.Helper()
+		select {
+		case <-asked:
+		case <-time.After(20 * time.Second):
+			t.Fatal("the keys are not fetched")
+		}
+	}
+	p, _, log := startBridge(t, func(*config.Config) {})
+	first := make(chan struct{})
+	go func() { defer close(first); <-asked }() // while the reload is prepared
+	reloads(t, p, log, func(cfg *config.Config) {
+		cfg.Access.Sources = []config.AccessSource{{Type: "token", In: "bearer", Issuer: "i", Audience: []string{"mqtt"}, KeySet: issuer.URL}}
+	})
+	<-first
+	fetched() // by what runs from now on
+	const series = `mqtt_ws_bridge_access_source_up{source="0",type="token"} 0`
+	if text := metricsOf(t, p); !strings.Contains(text, series) {
+		t.Errorf("the metrics are\n%s", text)
+	}
+	reloads(t, p, log, func(cfg *config.Config) { cfg.Access.Sources = nil })
+	if text := metricsOf(t, p); strings.Contains(text, "access_source_up{") || len(p.access.current().remotes) > 0 {
+		t.Errorf("the source is still there; the metrics are\n%s", text)
+	}
+	http.DefaultTransport.(*http.Transport).CloseIdleConnections()
 }

@@ -73,12 +73,14 @@ func TestReloadAllOrNothing(t *testing.T) {
 	})
 	next := *p.cfg
 	p.load = func() (*config.Config, error) { return &next, nil }
-	next.Paths, next.Access.Rules = []string{"/new"}, []config.AccessRule{}
-	p.reloadConfig()
-	line := log.await(t, "the configuration needs a restart; what was in use stays", "")
-	if fmt.Sprint(line["after_restart"]) != "[paths access.rules]" || p.running.Load().Paths[0] == "/new" {
-		t.Errorf("logged as %v, paths are %v", line, p.running.Load().Paths)
+	next.Paths, next.Access.Sources = []string{"/new"}, []config.AccessSource{{Type: "basic", File: "/nowhere"}}
+	if p.reloadConfig() || p.running.Load().Paths[0] == "/new" {
+		t.Errorf("paths are %v", p.running.Load().Paths)
 	}
+	if line := log.await(t, "the configuration is not used; what was in use stays", ""); !strings.Contains(fmt.Sprint(line["error"]), "access.sources[0]") {
+		t.Errorf("logged as %v", line)
+	}
+	log.reset()
 	p.load = func() (*config.Config, error) { return nil, errors.New("broken") }
 	if p.reloadConfig() {
 		t.Error("a broken configuration is good")

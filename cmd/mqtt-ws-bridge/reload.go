@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"log/slog"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"mqtt-ws-bridge/bridge/access/token"
 	"mqtt-ws-bridge/config"
 	"mqtt-ws-bridge/config/current"
 	"mqtt-ws-bridge/config/filewatch"
@@ -25,10 +25,8 @@ func (p *process) reloadAtHangups() {
 			for _, store := range p.stores() {
 				_ = store.Reload() // logged, and what was in use stays
 			}
-			if p.access != nil {
-				p.access.reload(true)
-				p.access.fetch(p.ctx)
-			}
+			p.access.reload(true)
+			p.access.fetch(p.ctx)
 		case <-p.ctx.Done():
 			return
 		}
@@ -39,9 +37,10 @@ func (p *process) reloadAtHangups() {
 // are keep what they were let in with. Safe for concurrent use.
 type keptAccess struct {
 	// Set once.
-	files   []string
-	log     *slog.Logger
-	reloads *prometheus.CounterVec
+	files    *filewatch.Files
+	log      *slog.Logger
+	reloads  *prometheus.CounterVec
+	replaced chan struct{} // of one: there are other key sets; replaced twice is as good as once
 
 	access current.Value[accessControl] // never empty
 
@@ -51,12 +50,11 @@ type keptAccess struct {
 	fault string            // what was wrong with them, "": nothing; guarded by mu
 }
 
-// newKeptAccess returns nil if access says nothing.
 func newKeptAccess(cfg *config.Config, log *slog.Logger, reg prometheus.Registerer) (*keptAccess, error) {
-	k := &keptAccess{cfg: cfg, files: cfg.Access.Files(), log: log}
-	k.seen = filewatch.Sum(k.files)
+	k := &keptAccess{cfg: cfg, files: filewatch.NewFiles(cfg.Access.Files()), log: log, replaced: make(chan struct{}, 1)}
+	k.seen = filewatch.Sum(k.files.Names())
 	d, err := newAccessControl(cfg, log, nil)
-	if err != nil || d == nil {
+	if err != nil {
 		return nil, err
 	}
 	k.access.Store(d)
@@ -80,10 +78,7 @@ func (k *keptAccess) current() *accessControl { return k.access.Load() }
 
 // watch reloads when files change, until ctx ends.
 func (k *keptAccess) watch(ctx context.Context) {
-	if len(k.files) == 0 {
-		return
-	}
-	filewatch.Run(ctx, k.files, func() { k.reload(false) }, func(err error) {
+	k.files.Run(ctx, func() { k.reload(false) }, func(err error) {
 		k.log.Warn("access files are looked at once a minute only", "error", err.Error())
 	})
 }
@@ -95,32 +90,77 @@ func (k *keptAccess) fetch(ctx context.Context) {
 	}
 }
 
-// prepare makes access control of another configuration, with the same files.
-func (k *keptAccess) prepare(c *current.Change, cfg *config.Config) error {
-	next, err := newAccessControl(cfg, k.log, k.current())
+// run keeps the key sets of access control fetched, of each moment those that it has, until ctx ends.
+func (k *keptAccess) run(ctx context.Context) {
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	running := make(map[*token.Remote]context.CancelFunc)
+	defer func() {
+		for _, stop := range running {
+			stop()
+		}
+	}()
+	for {
+		wanted := make(map[*token.Remote]bool)
+		for _, remote := range k.current().remotes {
+			if wanted[remote] = true; running[remote] == nil {
+				own, stop := context.WithCancel(ctx)
+				running[remote] = stop
+				wg.Go(func() { remote.Run(own) })
+			}
+		}
+		for remote, stop := range running {
+			if !wanted[remote] {
+				stop()
+				delete(running, remote)
+			}
+		}
+		select {
+		case <-k.replaced:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// prepare makes access control of another configuration. It fetches the key sets that are new, so that devices do not have to wait for that;
+// one that cannot be fetched is logged and tried again, as at the start.
+func (k *keptAccess) prepare(ctx context.Context, c *current.Change, cfg *config.Config) error {
+	sum := filewatch.Sum(cfg.Access.Files()) // before the files are read: a change in between is seen the next time
+	before := k.current()
+	next, err := newAccessControl(cfg, k.log, before)
 	if err != nil {
 		return err
 	}
-	if next == nil {
-		return errAccessRemoved
+	c.OnAbort(func() { next.release(before) })
+	var fetching sync.WaitGroup
+	for set, remote := range next.remotes {
+		if before.remotes[set] == nil {
+			fetching.Go(func() { remote.Fetch(ctx) })
+		}
 	}
+	fetching.Wait()
 	c.OnCommit(func() {
 		k.mu.Lock()
 		defer k.mu.Unlock()
-		k.cfg = cfg
+		k.cfg, k.seen = cfg, sum
+		k.files.Replace(cfg.Access.Files())
 		k.access.Store(next)
+		before.release(next)
+		select {
+		case k.replaced <- struct{}{}:
+		default:
+		}
 	})
 	return nil
 }
-
-var errAccessRemoved = errors.New("access would check nothing any more")
 
 // reload reads the files again. If nobody asked for it, files that did not change are left alone, and the same fault is not told
 // twice.
 func (k *keptAccess) reload(asked bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	sum := filewatch.Sum(k.files) // before the files are read: a change in between is seen the next time
+	sum := filewatch.Sum(k.files.Names()) // before the files are read: a change in between is seen the next time
 	if !asked && sum == k.seen {
 		return
 	}

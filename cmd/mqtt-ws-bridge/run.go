@@ -91,9 +91,7 @@ func (p *process) start() <-chan error {
 		p.wg.Go(func() { store.Run(p.ctx) })
 	}
 	p.wg.Go(p.reloadAtHangups)
-	if p.access != nil {
-		p.wg.Go(func() { p.access.watch(p.ctx) })
-	}
+	p.wg.Go(func() { p.access.watch(p.ctx) })
 	return p.listenFailed
 }
 

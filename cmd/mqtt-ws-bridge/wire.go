@@ -64,7 +64,7 @@ type process struct {
 
 	bridge      *bridge.Bridge
 	quotas      *quota.Book
-	access      *keptAccess        // nil if access says nothing
+	access      *keptAccess
 	loops       *loop.Loops        // nil where the system has none
 	pool        *upstream.Pool     // nil with the embedded broker
 	embedded    *upstream.Embedded // nil with brokers of the user's
@@ -106,13 +106,10 @@ func wire(cfg *config.Config, log *slog.Logger) (*process, error) {
 func (p *process) wireAccess() error {
 	var err error
 	p.access, err = newKeptAccess(p.cfg, p.log, p.registry)
-	if err != nil || p.access == nil {
-		return err
+	if err == nil {
+		p.wg.Go(func() { p.access.run(p.ctx) })
 	}
-	for _, remote := range p.access.current().remotes {
-		p.wg.Go(func() { remote.Run(p.ctx) })
-	}
-	return nil
+	return err
 }
 
 func (p *process) wireUpstream() error {
@@ -192,7 +189,7 @@ func (p *process) wireBridge() error {
 	p.admin = admin.NewServer(p.adminOptions(p.cfg))
 	p.adminHandler.Store(&p.admin.Handler)
 	p.admin.Handler = latest(&p.adminHandler)
-	p.sourceMetrics()
+	reg.MustRegister(sourceMetrics{p.access})
 	handler, err := p.newHandler(p.cfg)
 	if err != nil {
 		return err
@@ -226,7 +223,7 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 			bridge.Tell(c, reasonOf(why), deadline)
 		}
 	}
-	var handler http.Handler = handshake.NewHandler(handshake.Options{
+	return p.access.withAttempt(handshake.NewHandler(handshake.Options{
 		Tell:          tell,
 		AddressHeader: addressHeaders[cfg.Addresses.Header], TrustedProxies: trusted,
 		Paths: cfg.Paths, HealthPath: cfg.HealthPath, Health: p.health, Origins: cfg.Origins,
@@ -236,11 +233,7 @@ func (p *process) newHandler(cfg *config.Config) (http.Handler, error) {
 		Answer:   p.answer,
 		Refused:  p.refused,
 		Accepted: p.accepted,
-	})
-	if p.access != nil {
-		handler = withAttempt(handler)
-	}
-	return handler, nil
+	})), nil
 }
 
 // bridgeLimits are what sessions may cost.
@@ -278,11 +271,7 @@ func (p *process) admit(r *http.Request) refusal.Refusal {
 
 // admission is what quotas and access contribute to the order in which the bridge refuses devices.
 func (p *process) admission() bridge.Admission {
-	parts := bridge.Admission{Address: p.quotas.Admit, Identity: p.quotas.AdmitIdentity}
-	if p.access != nil {
-		parts.Identify = func(a *bridge.Applicant) *reason.Reason { return p.access.current().admit(a) }
-	}
-	return parts
+	return bridge.Admission{Address: p.quotas.Admit, Identify: admit, Identity: p.quotas.AdmitIdentity}
 }
 
 // health tells load balancers what the next device would hear, as /readyz tells the operator.
@@ -307,12 +296,12 @@ func (p *process) refused(r *http.Request, why refusal.Refusal) {
 }
 
 func (p *process) accepted(c *frame.Conn, r *http.Request) {
-	var pass bridge.Pass
-	if p.access != nil {
-		pass = p.access.current().pass(r)
-	}
+	pass := pass(r)
 	share, why := p.quotas.Enter(host(r.RemoteAddr), identity(r))
-	if pass.Refuse = why; share != nil {
+	if why != nil {
+		pass.Refuse = why
+	}
+	if share != nil {
 		pass.Quota = share
 	}
 	p.bridge.StartWith(c, pass)
@@ -336,7 +325,7 @@ func answer(why refusal.Refusal) refusal.Answer {
 // answer is the same, with a challenge where the device has to prove who it is.
 func (p *process) answer(why refusal.Refusal) refusal.Answer {
 	a := answer(why)
-	if p.access != nil && a.Status == http.StatusUnauthorized {
+	if a.Status == http.StatusUnauthorized {
 		a.Challenge = p.access.current().challenge
 	}
 	return a

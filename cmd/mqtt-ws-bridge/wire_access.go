@@ -46,7 +46,7 @@ type keySet struct {
 	refresh time.Duration
 }
 
-// newAccessControl reads the files that access names. Nothing is fetched yet. It returns nil if access says nothing. From the one before,
+// newAccessControl reads the files that access names. Nothing is fetched yet. From the one before,
 // nil if there was none, it takes the keys that were fetched, the answers that were given and the memory of who failed.
 func newAccessControl(cfg *config.Config, log *slog.Logger, before *accessControl) (*accessControl, error) {
 	a := &cfg.Access
@@ -71,7 +71,7 @@ func newAccessControl(cfg *config.Config, log *slog.Logger, before *accessContro
 	}
 	if len(sources) > 0 {
 		var err error
-		if before != nil {
+		if before != nil && before.gate != nil {
 			d.gate, err = before.gate.With(sources...)
 		} else {
 			d.gate, err = access.NewGate(sources...)
@@ -84,10 +84,21 @@ func newAccessControl(cfg *config.Config, log *slog.Logger, before *accessContro
 	if d.policy = policy; policy == nil && d.noRetain {
 		d.policy = new(access.Policy)
 	}
-	if d.gate == nil && d.policy == nil {
-		return nil, nil
-	}
 	return d, nil
+}
+
+// release closes the idle connections of the key sets and services that other does not use.
+func (d *accessControl) release(other *accessControl) {
+	for set, remote := range d.remotes {
+		if other.remotes[set] != remote {
+			remote.Close()
+		}
+	}
+	for opts, service := range d.services {
+		if other.services[opts] != service {
+			service.Close()
+		}
+	}
 }
 
 // admitTime leaves a fifth of the time for a handshake to its answer: none can be written after that.
@@ -291,31 +302,33 @@ func denial(cfg *config.Config) bridge.Denial {
 
 // attempt is what access control knows of one handshake, from its request to its end.
 type attempt struct {
-	id  *access.Identity
-	err error // why it was refused, for the log
+	control *accessControl // of its begin: a reload meanwhile does not mix two
+	id      *access.Identity
+	err     error // why it was refused, for the log
 }
 
 type attemptKey struct{}
 
-// withAttempt gives every request an attempt.
-func withAttempt(h http.Handler) http.Handler {
+// withAttempt gives every request an attempt with the access control of that moment.
+func (k *keptAccess) withAttempt(h http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, new(attempt))))
+		h.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), attemptKey{}, &attempt{control: k.current()})))
 	})
 }
 
-// attemptOf returns the request's attempt, nil if there is no access control.
+// attemptOf returns the request's attempt, nil if it did not come through withAttempt.
 func attemptOf(r *http.Request) *attempt {
 	v, _ := r.Context().Value(attemptKey{}).(*attempt)
 	return v
 }
 
 // admit finds out who a device is, and says why it is refused, or nil.
-func (d *accessControl) admit(a *bridge.Applicant) (why *reason.Reason) {
+func admit(a *bridge.Applicant) (why *reason.Reason) {
 	v := attemptOf(a.Request)
 	if v == nil {
 		return reason.Internal
 	}
+	d := v.control
 	if d.gate == nil {
 		return nil
 	}
@@ -329,12 +342,13 @@ func (d *accessControl) admit(a *bridge.Applicant) (why *reason.Reason) {
 }
 
 // pass is what the device of a request that was admitted gets.
-func (d *accessControl) pass(r *http.Request) bridge.Pass {
-	pass := bridge.Pass{NoRetain: d.noRetain}
-	var id *access.Identity
-	if v := attemptOf(r); v != nil {
-		id = v.id
+func pass(r *http.Request) bridge.Pass {
+	v := attemptOf(r)
+	if v == nil {
+		return bridge.Pass{Refuse: reason.Internal}
 	}
+	d, id := v.control, v.id
+	pass := bridge.Pass{NoRetain: d.noRetain}
 	if id != nil {
 		pass.Expires = id.Expires
 	}

@@ -14,10 +14,11 @@ import (
 
 // unready says why nobody would be let in though the bridge takes devices: no source can find out who they are.
 func (p *process) unready() *reason.Reason {
-	if p.access == nil || p.access.current().gate == nil {
+	d := p.access.current()
+	if d.gate == nil {
 		return nil
 	}
-	for _, err := range p.access.current().gate.Ready() {
+	for _, err := range d.gate.Ready() {
 		if err == nil {
 			return nil
 		}
@@ -30,10 +31,10 @@ func (p *process) notes() (lines []string) {
 	for _, store := range p.stores() {
 		lines = append(lines, store.Expiring()...)
 	}
-	if p.access == nil || p.access.current().gate == nil {
+	d := p.access.current()
+	if d.gate == nil {
 		return lines
 	}
-	d := p.access.current()
 	for i, err := range d.gate.Ready() {
 		if err != nil {
 			lines = append(lines, fmt.Sprintf("access.sources[%d] (%s): %v", i, d.types[i], err))
@@ -42,22 +43,27 @@ func (p *process) notes() (lines []string) {
 	return lines
 }
 
-// sourceMetrics tell which sources could let devices in.
-func (p *process) sourceMetrics() {
-	if p.access == nil || p.access.current().gate == nil {
+// sourceMetrics tell which sources of each moment could let devices in.
+type sourceMetrics struct{ access *keptAccess }
+
+var sourceUp = prometheus.NewDesc("mqtt_ws_bridge_access_source_up",
+	"1 if a source of access could let a device in now, 0 if it has no keys or its service does not answer.", []string{"source", "type"}, nil)
+
+// Describe is part of [prometheus.Collector].
+func (sourceMetrics) Describe(to chan<- *prometheus.Desc) { to <- sourceUp }
+
+// Collect is part of [prometheus.Collector].
+func (m sourceMetrics) Collect(to chan<- prometheus.Metric) {
+	d := m.access.current()
+	if d.gate == nil {
 		return
 	}
-	for i, kind := range p.access.current().types {
-		p.registry.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Namespace: "mqtt_ws_bridge", Name: "access_source_up",
-			Help:        "1 if a source of access could let a device in now, 0 if it has no keys or its service does not answer.",
-			ConstLabels: prometheus.Labels{"source": strconv.Itoa(i), "type": kind},
-		}, func() float64 {
-			if all := p.access.current().gate.Ready(); i < len(all) && all[i] != nil {
-				return 0
-			}
-			return 1
-		}))
+	for i, err := range d.gate.Ready() {
+		up := 1.0
+		if err != nil {
+			up = 0
+		}
+		to <- prometheus.MustNewConstMetric(sourceUp, prometheus.GaugeValue, up, strconv.Itoa(i), d.types[i])
 	}
 }
 

@@ -116,6 +116,9 @@ func New(opts Options) (*Service, error) {
 	return s, err
 }
 
+// Close closes the connections to the service that are not in use.
+func (s *Service) Close() { s.client.Close() }
+
 // Ask returns the service's answer, or one it gave lately. Questions wait in a queue, in which group is whose they are, until ctx ends or
 // the timeout does. The error is [ErrBusy], or [ErrUnavailable] with what happened where that tells no secret.
 //

@@ -68,6 +68,9 @@ func (r *Remote) Run(ctx context.Context) {
 	}
 }
 
+// Close closes the connections that are not in use.
+func (r *Remote) Close() { r.client.Close() }
+
 // Ready returns nil if there are keys to check tokens with, or why not. It does not wait.
 func (r *Remote) Ready() error {
 	if r.current() == nil {
