@@ -23,19 +23,19 @@ import (
 )
 
 // checkOnline tries what the configuration reaches over the network, as the bridge would, and says of each on a line what came of it. It
-// reports whether all of it answered.
+// reports whether all of it answered. What failed has on its line what to do about it.
 func checkOnline(ctx context.Context, cfg *config.Config, out io.Writer) bool {
 	good := true
-	say := func(what, answer string, err error) {
+	say := func(what, answer string, err error, a advice) {
 		if err != nil {
 			good = false
-			answer = "failed: " + strings.ReplaceAll(err.Error(), "\n", "; ")
+			answer = "failed: " + strings.ReplaceAll(err.Error(), "\n", "; ") + ": " + a.of(err)
 		}
 		fmt.Fprintf(out, "%s: %s\n", what, answer)
 	}
 	for i := range cfg.Upstream.URLs {
 		name, answer, err := tryBroker(ctx, cfg, i)
-		say(name, answer, err)
+		say(name, answer, err, brokerAdvice)
 	}
 	d, err := newAccessControl(cfg, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
@@ -43,11 +43,11 @@ func checkOnline(ctx context.Context, cfg *config.Config, out io.Writer) bool {
 	}
 	byURL := func(a, b keySet) int { return strings.Compare(a.url, b.url) }
 	for _, set := range slices.SortedFunc(maps.Keys(d.remotes), byURL) {
-		say("key set "+withoutQuery(set.url), "ok", d.remotes[set].Check(ctx))
+		say("key set "+withoutQuery(set.url), "ok", d.remotes[set].Check(ctx), keySetAdvice)
 	}
 	for i := range cfg.Access.Sources {
 		if s := &cfg.Access.Sources[i]; s.Type == "callback" {
-			say("callback "+withoutQuery(s.URL), "ok: takes connections", tryService(ctx, s.URL, cfg.Upstream.DialTimeout))
+			say("callback "+withoutQuery(s.URL), "ok: takes connections", tryService(ctx, s.URL, cfg.Upstream.DialTimeout), callbackAdvice)
 		}
 	}
 	return good

@@ -51,7 +51,7 @@ func TestCheckOnline(t *testing.T) {
 	defer l.Close()
 	for args, want := range map[string]string{
 		"--upstream tcp://" + broker.TCP:                                             "upstream.urls[0] tcp://" + broker.TCP + ": ok: CONNACK accepted\nok\n",
-		"--upstream tcp://" + closed:                                                 "upstream.urls[0] tcp://" + closed + ": failed: dial tcp://" + closed + ": connect: connection refused\n",
+		"--upstream tcp://" + closed:                                                 "upstream.urls[0] tcp://" + closed + ": failed: dial tcp://" + closed + ": connect: connection refused: nothing listens there; start it, or correct the URL's host and port\n",
 		"--upstream tcp://" + web1:                                                   "upstream.urls[0] tcp://" + web1 + ": failed: the answer to CONNECT is not CONNACK",
 		"--upstream ws://" + web1 + "/?canary":                                       "upstream.urls[0] ws://" + web1 + "/: failed: dial ws://" + web1 + "/: open WebSocket: ",
 		"--upstream tcp://" + l.Addr().String() + " --upstream.connack-timeout 50ms": "failed: await CONNACK: ",
