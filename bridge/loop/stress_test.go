@@ -131,8 +131,13 @@ func TestPingsWhileServed(t *testing.T) {
 		s := k.scene(t, func(l *bridge.Limits) { l.PingInterval = time.Millisecond })
 		var wg sync.WaitGroup
 		var stop atomic.Bool
+		var devices []*rawDevice
 		for range 8 {
-			d := s.raw()
+			devices = append(devices, s.raw())
+		}
+		for _, d := range devices {
+			_ = d.nc.SetDeadline(time.Time{}) // connecting so many may have taken most of it
+			_ = d.broker.SetDeadline(time.Time{})
 			_ = d.nc.tcp.SetReadBuffer(4 << 10)
 			for _, way := range []func() error{
 				func() error { _, err := d.nc.Write(masked(2, pingreq)); return err },

@@ -81,7 +81,7 @@ func (i *Inspector) withholdMessage(p *mqttio.Packet, q *mqttio.Publish) *Verdic
 	if q.QoS == 2 && i.version != mqttio.V5 && !i.remember(&i.down.untold, q.PacketID, maxUnsaid) {
 		return i.down.end(reason.BrokerMalformed, errTooManyWithheld)
 	}
-	i.down.answer = i.forbidden(q, &i.down.passed)
+	i.down.answer = i.forbidden(q, i.down.ack(), &i.down.passed)
 	return i.withhold(p)
 }
 
@@ -105,5 +105,5 @@ func (i *Inspector) release(p *mqttio.Packet) *Verdict {
 		return nil
 	}
 	i.down.untold.drop(a.PacketID)
-	return i.down.drop(Answer{Packet: mqttio.AppendAck(leg.NewPacket(), mqttio.TypePubcomp, i.version, a.PacketID, 0)})
+	return i.down.drop(Answer{Packet: mqttio.AppendAck(i.down.ack(), mqttio.TypePubcomp, i.version, a.PacketID, 0)})
 }

@@ -217,12 +217,16 @@ func TestRefusedConnect(t *testing.T) {
 	}
 }
 
-// TestVerdictsAllocateNothing where a packet goes on.
+// TestVerdictsAllocateNothing where a message goes on, or is answered with an acknowledgement.
 func TestVerdictsAllocateNothing(t *testing.T) {
 	i := inspector(t, mqttio.V5, police.Options{}, "m/")
 	up, down := found(t, publish(mqttio.V5, 1, "a")), found(t, publish(mqttio.V5, 1, "m/a"))
 	if n := testing.AllocsPerRun(100, func() { i.Up(up); i.Down(down) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+	up, down = found(t, publish(mqttio.V5, 1, "no")), found(t, publish(mqttio.V5, 2, "m/no"))
+	if n := testing.AllocsPerRun(100, func() { i.Up(up); i.Down(down) }); n != 0 {
+		t.Errorf("%v allocations of denied messages", n)
 	}
 }
 

@@ -107,12 +107,12 @@ func (i *Inspector) refusePublish(p *mqttio.Packet, q *mqttio.Publish) *Verdict 
 	if q.QoS == 2 && i.version != mqttio.V5 && !i.remember(&i.up.unsaid, q.PacketID, maxUnsaid) {
 		return i.up.end(reason.PublishDenied, errTooManyLost)
 	}
-	return i.up.drop(i.forbidden(q, &i.up.passed))
+	return i.up.drop(i.forbidden(q, i.up.ack(), &i.up.passed))
 }
 
 // forbidden is the acknowledgement of a message that does not go on, behind those of the messages before it that did. In 3.x it says nothing
-// of why.
-func (i *Inspector) forbidden(q *mqttio.Publish, passed *leg.Counts) Answer {
+// of why. It is appended to buf.
+func (i *Inspector) forbidden(q *mqttio.Publish, buf []byte, passed *leg.Counts) Answer {
 	if q.QoS == 0 {
 		return Answer{}
 	}
@@ -120,7 +120,7 @@ func (i *Inspector) forbidden(q *mqttio.Publish, passed *leg.Counts) Answer {
 	if kind == leg.Pubrec {
 		t = mqttio.TypePubrec
 	}
-	return Answer{mqttio.AppendAck(leg.NewPacket(), t, i.version, q.PacketID, mqttio.CodeNotAuthorized), kind, passed[kind]}
+	return Answer{mqttio.AppendAck(buf, t, i.version, q.PacketID, mqttio.CodeNotAuthorized), kind, passed[kind]}
 }
 
 // pubrel ends the QoS 2 exchange of a message that was dropped; the broker knows nothing of it.
@@ -133,7 +133,7 @@ func (i *Inspector) pubrel(p *mqttio.Packet) *Verdict {
 		return nil
 	}
 	i.up.unsaid.drop(a.PacketID)
-	return i.up.drop(Answer{Packet: mqttio.AppendAck(leg.NewPacket(), mqttio.TypePubcomp, i.version, a.PacketID, 0)})
+	return i.up.drop(Answer{Packet: mqttio.AppendAck(i.up.ack(), mqttio.TypePubcomp, i.version, a.PacketID, 0)})
 }
 
 // unsubscribe passes UNSUBSCRIBE on with its filters below the mount. What the device cannot have subscribed to is unsubscribed from all the
