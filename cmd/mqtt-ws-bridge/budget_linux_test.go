@@ -195,6 +195,7 @@ func TestDescriptorsComeFree(t *testing.T) {
 	p.refuses("descriptors-full")
 	_ = first.CloseNow()
 	p.takes()
+	p.awaitMetric("sessions", 18)
 	p.refuses("descriptors-full")
 }
 
