@@ -12,7 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -51,13 +50,7 @@ func (c *configured) write(text string) {
 func (c *configured) reload(text, keys string) {
 	c.t.Helper()
 	c.write(text)
-	c.mu.Lock()
-	c.log = nil // of the reload before
-	c.mu.Unlock()
-	if err := c.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-		c.t.Skipf("no SIGHUP here: %v", err)
-	}
-	if line := c.wait("configuration loaded"); fmt.Sprint(line["in_effect"]) != keys || line["after_restart"] != nil {
+	if line := c.hangUp("configuration loaded"); fmt.Sprint(line["in_effect"]) != keys || line["after_restart"] != nil {
 		c.t.Errorf("logged as %v, want %s", line, keys)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"github.com/coder/websocket"
@@ -101,19 +100,12 @@ func TestReloadAtHangup(t *testing.T) {
 	}
 	write("limits: {sessions: 100}\n")
 	p := start(t, "--config", file)
-	hangUp := func(want string) map[string]any {
-		t.Helper()
-		if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
-			t.Skipf("no SIGHUP here: %v", err)
-		}
-		return p.wait(want)
-	}
 	write("limits: {sesions: 100}\n")
-	if line := hangUp("the configuration is not used; what was in use stays"); !strings.Contains(fmt.Sprint(line["error"]), "did you mean limits.sessions?") {
+	if line := p.hangUp("the configuration is not used; what was in use stays"); !strings.Contains(fmt.Sprint(line["error"]), "did you mean limits.sessions?") {
 		t.Errorf("logged as %v", line)
 	}
 	write("limits: {sessions: 50}\nlog: {level: debug}\norigins: [http://a]\nevent-loops: \"off\"\n")
-	line := hangUp("configuration loaded")
+	line := p.hangUp("configuration loaded")
 	if fmt.Sprint(line["in_effect"]) != "[origins limits.sessions log.level]" || fmt.Sprint(line["after_restart"]) != "[event-loops]" {
 		t.Errorf("logged as %v", line)
 	}

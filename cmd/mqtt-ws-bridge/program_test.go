@@ -129,6 +129,18 @@ func (p *program) wait(message string) map[string]any {
 	}
 }
 
+// hangUp sends SIGHUP and returns the first line with this message that is logged after it.
+func (p *program) hangUp(message string) map[string]any {
+	p.t.Helper()
+	p.mu.Lock()
+	p.log = nil // a reload before said the same
+	p.mu.Unlock()
+	if err := p.cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		p.t.Skipf("no SIGHUP here: %v", err)
+	}
+	return p.wait(message)
+}
+
 func (p *program) text() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
