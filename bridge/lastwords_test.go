@@ -3,6 +3,7 @@ package bridge_test
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -28,6 +29,11 @@ func (c deaf) Write(p []byte) (int, error) {
 // TestAnswerToOneThatHasGone: a device that has earned an answer, has said DISCONNECT and has gone is not there to hear the answer. What it
 // said reaches the broker, and no will is published [MQTT-3.14.4-3].
 func TestAnswerToOneThatHasGone(t *testing.T) {
+	t.Run("one", func(t *testing.T) { answersToOneThatHasGone(t, 1) })
+	t.Run("more than one write", func(t *testing.T) { answersToOneThatHasGone(t, 300) })
+}
+
+func answersToOneThatHasGone(t *testing.T, answers int) {
 	bubbles(t, func(t *testing.T, v mqttio.Version) {
 		s := &scene{rig: newRig(t, nil), v: v}
 		s.pass.Policy = &policyFake{}
@@ -42,10 +48,14 @@ func TestAnswerToOneThatHasGone(t *testing.T) {
 		s.br.expect(s.connect())
 		s.br.send(connack(v))
 		s.dev.expect(connack(v))
-		gone.Store(true)
 		good := publish(v, "ok", "x")
-		s.dev.send(good, publishOf(v, 0x32, "no", 0x102, "", "x"), hx("E000"))
-		if saw, err := s.br.rest(); err != nil || !bytes.Equal(saw, append(good, 0xE0, 0)) {
+		much := bytes.Repeat(good, 270) // two reads, after which all that follows is read at once
+		s.dev.send(much)
+		s.br.expect(much)
+		gone.Store(true)
+		bad := publishOf(v, 0x32, "no", 0x102, "", "x")
+		s.dev.send(slices.Concat(good, bytes.Repeat(bad, answers), good, hx("E000")))
+		if saw, err := s.br.rest(); err != nil || !bytes.Equal(saw, slices.Concat(good, good, hx("E000"))) {
 			t.Errorf("broker sees % x and %v", saw, err)
 		}
 		s.settled()

@@ -184,52 +184,54 @@ func (s *session) flushBefore(p *pump) bool {
 // write writes to the other end, and before that what answers there are for this one: who is slow there does not delay them. Where the
 // answers cannot be written any more, as to a device that has sent DISCONNECT and gone, the packets go on all the same.
 func (s *session) write(p *pump, buf []byte, ends []int, part bool) bool {
-	ok := s.sendAnswers(p)
+	s.sendAnswers(p)
 	if len(ends) == 0 {
-		return ok
+		return true
 	}
 	if err := p.to.Write(buf, ends, part); err != nil {
 		s.end(p.lost, err)
 		return false
 	}
-	return ok
+	return true
 }
 
 // answersTogether is how many bytes of answers are gathered for one write.
 const answersTogether = 4 << 10
 
 // answer answers the end that is read from: when what was read is looked at, or as soon after that as it can be. It reports whether
-// the pump goes on.
+// the pump goes on: where there is no room for the answer, what came before goes on and the session ends.
 func (s *session) answer(p *pump, a police.Answer) bool {
-	switch p.from.Say(a.Packet, a.Kind, a.After) {
-	case nil:
-	case leg.ErrTooLarge:
-		s.end(p.tooLarge, nil)
-		return false
-	case leg.ErrNoMemory:
-		s.end(reason.MemoryShort, p.errTooMany)
-		return false
-	default:
-		s.end(p.unanswered, p.errTooMany)
+	if err := p.from.Say(a.Packet, a.Kind, a.After); err != nil {
+		s.flush(p)
+		s.end(p.unsaid(err))
 		return false
 	}
 	if p.answers += len(a.Packet); p.answers >= answersTogether {
-		return s.sendAnswers(p)
+		s.sendAnswers(p)
 	}
 	return true
 }
 
-// sendAnswers sends what answer has gathered.
-func (s *session) sendAnswers(p *pump) bool {
+// unsaid says why the session ends where the leg did not take an answer.
+func (p *pump) unsaid(err error) (*reason.Reason, error) {
+	switch err {
+	case leg.ErrTooLarge:
+		return p.tooLarge, nil
+	case leg.ErrNoMemory:
+		return reason.MemoryShort, p.errTooMany
+	}
+	return p.unanswered, p.errTooMany
+}
+
+// sendAnswers sends what answer has gathered. Where it cannot, the session ends.
+func (s *session) sendAnswers(p *pump) {
 	if p.answers == 0 {
-		return true
+		return
 	}
 	p.answers = 0
 	if err := p.from.Flush(p.waitsAnswer); err != nil {
 		s.end(s.other(p).lost, err)
-		return false
 	}
-	return true
 }
 
 // other is the pump that writes where p reads from.
