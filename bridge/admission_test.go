@@ -2,7 +2,6 @@ package bridge
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 
@@ -20,26 +19,7 @@ var stageNames = map[admissionStage][2]string{
 
 // TestAdmissionInOperationsPage: the order in which devices are refused is the one that operators read.
 func TestAdmissionInOperationsPage(t *testing.T) {
-	const path, begin, end = "../docs/operations.md", "<!-- admission -->\n", "<!-- /admission -->"
-	page, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(page), begin)
-	got, after, ok2 := strings.Cut(rest, end)
-	if !ok || !ok2 {
-		t.Fatalf("%s has no lines %q and %q", path, begin, end)
-	}
-	want := admissionTable()
-	if *update {
-		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if got != want {
-		t.Errorf("%s differs from bridge/admission.go: run go test ./bridge -run %s -update", path, t.Name())
-	}
+	inOperationsPage(t, "admission", "bridge/admission.go", admissionTable())
 }
 
 func admissionTable() string {

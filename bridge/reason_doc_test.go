@@ -10,11 +10,17 @@ import (
 	"mqtt-ws-bridge/bridge/reason"
 )
 
-var update = flag.Bool("update", false, "write the table of reasons into docs/operations.md")
+var update = flag.Bool("update", false, "write the tables that are made of the code into the documents")
 
 // TestReasonsInOperationsPage holds the page that operators read to the table that the program uses.
 func TestReasonsInOperationsPage(t *testing.T) {
-	const path, begin, end = "../docs/operations.md", "<!-- reasons -->\n", "<!-- /reasons -->"
+	inOperationsPage(t, "reasons", "bridge/reason", reasonsTable())
+}
+
+// inOperationsPage holds what is between two marks of docs/operations.md to what is made of the code, or writes it with -update.
+func inOperationsPage(t *testing.T, mark, code, want string) {
+	t.Helper()
+	path, begin, end := "../docs/operations.md", "<!-- "+mark+" -->\n", "<!-- /"+mark+" -->"
 	page, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
@@ -24,7 +30,6 @@ func TestReasonsInOperationsPage(t *testing.T) {
 	if !ok || !ok2 {
 		t.Fatalf("%s has no lines %q and %q", path, begin, end)
 	}
-	want := reasonsTable()
 	if *update {
 		if err := os.WriteFile(path, []byte(before+begin+want+end+after), 0o644); err != nil {
 			t.Fatal(err)
@@ -32,7 +37,7 @@ func TestReasonsInOperationsPage(t *testing.T) {
 		return
 	}
 	if got != want {
-		t.Errorf("%s differs from bridge/reason: run go test ./bridge -run %s -update", path, t.Name())
+		t.Errorf("%s differs from %s: run go test ./bridge -run %s -update", path, code, t.Name())
 	}
 }
 

@@ -83,9 +83,6 @@ func (l *Leg) Progress() uint32 {
 // SetMost says how large a packet of the bridge's own may be, in bytes; 0: any [MQTT-3.1.2-24] [MQTT-3.2.2-15].
 func (l *Leg) SetMost(bytes uint32) { l.most.Store(bytes) }
 
-// Most returns what SetMost said.
-func (l *Leg) Most() uint32 { return l.most.Load() }
-
 // Takes reports whether the peer takes a packet of the bridge's own, which begins after Headroom bytes.
 func (l *Leg) Takes(buf []byte) bool {
 	most := l.most.Load()
